@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The gateway: the only part of Latchkey that a browser can reach.
+
+mod exchange;
+
+pub use exchange::UpstreamToken;
