@@ -1,1 +1,16 @@
-//! Placeholder.
+//! What Latchkey's four programs share and nothing else: settings, telemetry,
+//! servers with limits, health, workload identity, SQLite, signals.
+//!
+//! No business lives here. A program is `serve(config, listeners, clock, shutdown)`;
+//! this crate gives it the parts it would otherwise write a fourth time.
+#![warn(missing_docs)]
+
+pub mod metrics;
+pub mod readiness;
+pub mod request_id;
+pub mod settings;
+pub mod shutdown;
+pub mod sqlite;
+pub mod status;
+pub mod telemetry;
+pub mod trace_context;
