@@ -5,7 +5,9 @@
 //! this crate gives it the parts it would otherwise write a fourth time.
 #![warn(missing_docs)]
 
+pub mod http;
 pub mod metrics;
+pub mod operations;
 pub mod readiness;
 pub mod request_id;
 pub mod settings;

@@ -51,10 +51,6 @@ impl Problems {
         }
         self.0.push(one_line(&line));
     }
-
-    pub(super) fn append(&mut self, mut other: Self) {
-        self.0.append(&mut other.0);
-    }
 }
 
 impl fmt::Display for Problems {

@@ -85,16 +85,10 @@ async fn a_lock_held_elsewhere_is_unavailable_not_a_bug() {
 }
 
 #[tokio::test]
-async fn a_busy_pool_is_unavailable() {
-    let root = tempfile::tempdir().unwrap();
-    let options = Options {
-        acquire_timeout: Duration::from_millis(1),
-        ..Options::default()
-    };
-    let database = open_with(&root.path().join("test.db"), options)
-        .await
-        .unwrap();
-    let _held = database.write().await.unwrap();
+async fn a_busy_or_closed_pool_is_unavailable() {
+    assert!(is_unavailable(&sqlx::Error::PoolTimedOut));
+    let (_root, database) = temporary().await;
+    database.close().await;
     let error = database.write().await.unwrap_err();
     assert!(is_unavailable(&error), "{error:?}");
 }
