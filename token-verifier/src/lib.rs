@@ -1,1 +1,92 @@
-//! Placeholder.
+//! Verifies Latchkey's access tokens locally, in any tonic or tower HTTP service.
+//!
+//! An access token is a short-lived JWT after [RFC 9068], signed by the auth service for
+//! exactly one audience. This crate finds the issuer's key by the token's `kid`, checks
+//! type, algorithm, signature, issuer, audience and times, and hands the handler a
+//! [`VerifiedToken`], which nothing else can make. A request never waits for another
+//! process: keys are fetched off its path, and tokens already seen are remembered.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use token_verifier::{Expectations, Keys, RemoteOptions, SystemClock, TokenVerifier, VerifyTokenLayer};
+//!
+//! # async fn example(routes: tonic::service::Routes) -> Result<(), Box<dyn std::error::Error>> {
+//! let (keys, driver) = Keys::remote(RemoteOptions::new("http://localhost:8081/.well-known/jwks.json")?);
+//! tokio::spawn(driver);
+//! let expectations = Expectations {
+//!     issuer: "http://localhost:8081".to_owned(),
+//!     audience: "cart-service".to_owned(),
+//! };
+//! let verifier = TokenVerifier::new(expectations, keys, Arc::new(SystemClock));
+//! let guard = VerifyTokenLayer::new(verifier);
+//! tonic::transport::Server::builder().layer(guard).add_routes(routes).serve("[::1]:50052".parse()?).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! In a handler, [`caller`] says who calls:
+//!
+//! ```
+//! # struct GetCartRequest;
+//! # fn get_cart(request: &tonic::Request<GetCartRequest>) -> Result<(), tonic::Status> {
+//! let subject = token_verifier::caller(request)?.subject();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is believed
+//!
+//! - `typ` must say `at+jwt`; a token of any other kind is refused, whoever signed it.
+//! - The algorithm is the key's, Ed25519 or ES256. The token's `alg` must agree and decides
+//!   nothing.
+//! - Keys come from the configured address alone. A token that brings or points to a key
+//!   (`jwk`, `jku`, `x5c`, `x5u`) is refused.
+//! - `aud` must name this service and no other, as a string or an array of one.
+//! - `exp`, `iat` and `nbf` are whole seconds, and clocks may differ by [`LEEWAY`].
+//! - Base64url and JSON are read strictly: one spelling, no member twice, bounded in
+//!   length and depth.
+//!
+//! # When keys are away
+//!
+//! The last good set is kept ([`RemoteOptions::max_stale`]). Without one, tokens are refused as
+//! [`VerifyError::KeysUnavailable`], which callers see as `UNAVAILABLE` or 503: an outage
+//! of ours is never a reason to sign anybody out.
+//!
+//! [RFC 9068]: https://www.rfc-editor.org/rfc/rfc9068
+
+#![warn(missing_docs, missing_debug_implementations)]
+
+mod algorithm;
+mod bearer;
+mod claims;
+mod clock;
+mod error;
+mod json;
+mod key_set;
+mod keys;
+mod layer;
+mod open_paths;
+mod refusal;
+mod remote;
+mod service;
+mod subject;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod unverified;
+mod verified;
+mod verifier;
+
+pub use algorithm::Algorithm;
+pub use claims::{Actor, ClaimsError};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::VerifyError;
+pub use json::JsonError;
+pub use key_set::{JwksError, KeySet};
+pub use keys::Keys;
+pub use layer::VerifyTokenLayer;
+pub use remote::{FetchError, RemoteError, RemoteOptions};
+pub use service::{ResponseFuture, VerifyToken};
+pub use subject::{Subject, SubjectError, SubjectKind};
+pub use unverified::MalformedToken;
+pub use verified::{VerifiedToken, caller};
+pub use verifier::{Expectations, LEEWAY, TokenVerifier};

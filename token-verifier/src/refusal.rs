@@ -1,0 +1,69 @@
+//! What a refused caller is told: bland words, in the protocol they speak.
+
+use std::collections::HashMap;
+
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, Response, StatusCode};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::VerifyError;
+
+/// The `domain` of `google.rpc.ErrorInfo`: whose reasons these are.
+const DOMAIN: &str = "latchkey";
+
+/// Seconds. Keys are sought again more often than that, so the next try may work.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+pub(crate) fn response<ResBody: Default>(
+    error: &VerifyError,
+    request: &HeaderMap,
+) -> Response<ResBody> {
+    if is_grpc(request) {
+        status(error).into_http()
+    } else {
+        plain(error)
+    }
+}
+
+/// `application/grpc`, with `+proto` or parameters. gRPC-Web is another protocol: its
+/// clients read the HTTP status.
+fn is_grpc(request: &HeaderMap) -> bool {
+    const PREFIX: &[u8] = b"application/grpc";
+    let Some(content_type) = request.get(CONTENT_TYPE).map(HeaderValue::as_bytes) else {
+        return false;
+    };
+    content_type
+        .split_at_checked(PREFIX.len())
+        .is_some_and(|(prefix, rest)| {
+            prefix.eq_ignore_ascii_case(PREFIX) && matches!(rest.first(), None | Some(b'+' | b';'))
+        })
+}
+
+fn status(error: &VerifyError) -> Status {
+    let (code, message) = match error {
+        VerifyError::KeysUnavailable => (Code::Unavailable, "keys unavailable"),
+        _ => (Code::Unauthenticated, "unauthenticated"),
+    };
+    let details = ErrorDetails::with_error_info(error.public_reason(), DOMAIN, HashMap::new());
+    Status::with_error_details(code, message, details)
+}
+
+fn plain<ResBody: Default>(error: &VerifyError) -> Response<ResBody> {
+    let mut response = Response::new(ResBody::default());
+    let (status, name, value) = match error {
+        VerifyError::KeysUnavailable => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            RETRY_AFTER,
+            RETRY_AFTER_SECONDS,
+        ),
+        _ => (
+            StatusCode::UNAUTHORIZED,
+            WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer"),
+        ),
+    };
+    *response.status_mut() = status;
+    response.headers_mut().insert(name, value);
+    response
+}
