@@ -1,0 +1,99 @@
+//! What the gateway counts about requests. Labels come from bounded sets only: a
+//! route is its template, and a path that is no route is `none`.
+
+use std::{sync::Arc, time::Duration};
+
+use chassis::metrics::{DURATION_BUCKETS, Metrics};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+};
+
+/// The route of a response, for labels; put into its extensions by whoever matched it.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteTemplate(pub(crate) Arc<str>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    method: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabels {
+    upstream: String,
+}
+
+/// Counters and histograms of the public listener.
+#[derive(Clone)]
+pub(crate) struct GatewayMetrics {
+    requests: Family<RequestLabels, Counter>,
+    duration: Histogram,
+    pub(crate) in_flight: Gauge,
+    refused_tokens: Family<UpstreamLabels, Counter>,
+    pub(crate) guests: Counter,
+}
+
+impl GatewayMetrics {
+    pub(crate) fn register(metrics: &Metrics) -> Self {
+        Self {
+            requests: metrics.register(
+                "http_requests",
+                "Requests by route, method and status",
+                Family::default(),
+            ),
+            duration: metrics.register(
+                "http_request_duration_seconds",
+                "From a request's head to its answer's head",
+                Histogram::new(DURATION_BUCKETS),
+            ),
+            in_flight: metrics.register(
+                "http_requests_in_flight",
+                "Requests without an answer yet",
+                Gauge::default(),
+            ),
+            refused_tokens: metrics.register(
+                "upstream_refused_tokens",
+                "Tokens of ours that an upstream refused; never right",
+                Family::default(),
+            ),
+            guests: metrics.register("guest_sessions", "Guest sessions made", Counter::default()),
+        }
+    }
+
+    pub(crate) fn answered(
+        &self,
+        route: &str,
+        method: &http::Method,
+        status: http::StatusCode,
+        took: Duration,
+    ) {
+        let labels = RequestLabels {
+            route: route.to_owned(),
+            method: bounded(method),
+            status: status.as_u16(),
+        };
+        self.requests.get_or_create(&labels).inc();
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn refused_token(&self, upstream: &str) {
+        let labels = UpstreamLabels { upstream: upstream.to_owned() };
+        self.refused_tokens.get_or_create(&labels).inc();
+    }
+}
+
+/// A client can make up methods.
+fn bounded(method: &http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}

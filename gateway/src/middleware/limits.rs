@@ -1,0 +1,22 @@
+//! How many requests at once, and for how long.
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+
+use crate::{error::Error, gateway::Shared};
+
+/// Sheds what is too much and ends what takes too long. A streamed answer counts until
+/// its head is ready; from there the upstream's own deadline holds.
+pub(crate) async fn limit(
+    State(gateway): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
+    let _permit = gateway.in_flight.try_acquire().map_err(|_| Error::Overloaded)?;
+    tokio::time::timeout(gateway.limits.request_timeout, next.run(request))
+        .await
+        .map_err(|_| Error::Late)
+}
