@@ -20,10 +20,10 @@ pub struct PublicOrigin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublicOriginError {
     /// Not `scheme://host[:port]`.
-    #[error("not an origin like https://shop.example")]
+    #[error("no origin like https://shop.example")]
     Malformed,
     /// The session cookie is `Secure`: a browser would not send it.
-    #[error("http is for loopback hosts only: browsers keep the session cookie off plain http")]
+    #[error("not for plain http, which is for loopback hosts only: browsers keep the session cookie off plain http")]
     NotSecure,
 }
 

@@ -1,0 +1,188 @@
+//! `/api/**`: from a route in the descriptors to its service, with a token for it.
+//!
+//! Which token: somebody with a live session calls as themselves. Without one, reading
+//! goes through as `anonymous`, and the first unsafe request to a service for guests
+//! makes a guest session. A service for people asks for a sign-in.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use chassis::{request_id::RequestId, trace_context::{self, TraceContext}};
+use http::{HeaderMap, HeaderValue, Request, header, request::Parts};
+use http_body::Body as _;
+use proto::auth::v1::CreateGuestSessionRequest;
+
+use crate::{
+    cookie,
+    credential::SessionSecret,
+    csrf,
+    error::{self, Error, Problem},
+    exchange::{ExchangeError, SessionKind, SessionToken, UpstreamToken},
+    gateway::{Gateway, Shared},
+    metrics::RouteTemplate,
+    middleware::{
+        body,
+        guard::{self, Caller},
+    },
+    routes::{CallError, Found, Lookup},
+    upstream::{Access, UpstreamRequestHeaders},
+};
+
+/// Everything under `/api/`.
+pub(crate) async fn api(State(gateway): State<Shared>, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let found = match find(&gateway, &parts) {
+        Ok(found) => found,
+        Err(error) => return error.into_response(),
+    };
+    let template = RouteTemplate(found.template().into());
+    // Outside the result, because a guest session that was made must reach the browser
+    // whatever happens afterwards.
+    let mut guest = None;
+    let outcome = answer(&gateway, parts, body, found, &mut guest).await;
+    let mut response = outcome.unwrap_or_else(|problem| problem.into_response());
+    response.extensions_mut().insert(template);
+    if let Some(secret) = guest {
+        response.headers_mut().insert(header::SET_COOKIE, cookie::set(&secret));
+    }
+    response
+}
+
+fn find(gateway: &Gateway, parts: &Parts) -> Result<Found, Error> {
+    let routes = gateway.routes.load_full().ok_or(Error::NotReady)?;
+    match routes.find(&parts.method, parts.uri.path()) {
+        Lookup::Found(found) => Ok(found),
+        Lookup::MethodNotAllowed(allow) => Err(Error::MethodNotAllowed(Some(allow.header_value()))),
+        Lookup::NotFound => Err(Error::NotFound),
+        Lookup::BadPath(_) => Err(Error::Path(crate::path::PathNotNormal)),
+    }
+}
+
+async fn answer(
+    gateway: &Gateway,
+    parts: Parts,
+    body: Body,
+    found: Found,
+    guest: &mut Option<SessionSecret>,
+) -> Result<Response, Problem> {
+    let caller = guard::check(gateway, &parts, !body.is_end_stream())?;
+    let limits = &gateway.limits;
+    let body = body::read(body, limits.body_bytes, limits.body_timeout).await?;
+    let upstream = found.upstream().clone();
+    let needs = Needs {
+        access: upstream.access,
+        audience: &upstream.audience,
+        safe: csrf::is_safe(&parts.method),
+    };
+    let token = token(gateway, &needs, &caller, guest).await?;
+    let headers = onward(&parts.headers);
+    let id = RequestId::current().unwrap_or_default();
+    let name: Arc<str> = upstream.name.as_str().into();
+    let late_problem = {
+        let name = name.clone();
+        // For a stream that fails after its first line.
+        move |error: CallError| -> Bytes { call_problem(&name, error).to_json(id.as_str()) }
+    };
+    let query = parts.uri.query();
+    let timeout: Duration = upstream.timeout;
+    match found.call(&token, query, &body, &headers, timeout, late_problem).await {
+        Ok(response) => Ok(response),
+        Err(error) => {
+            if matches!(&error, CallError::Status(status) if error::is_refused_token(status)) {
+                gateway.metrics.refused_token(&name);
+            }
+            Err(call_problem(&name, error))
+        }
+    }
+}
+
+/// What a route asks of its caller.
+struct Needs<'a> {
+    access: Access,
+    audience: &'a str,
+    safe: bool,
+}
+
+async fn token(
+    gateway: &Gateway,
+    needs: &Needs<'_>,
+    caller: &Caller,
+    guest: &mut Option<SessionSecret>,
+) -> Result<UpstreamToken, Error> {
+    match (needs.access, live_session(gateway, needs.audience, caller).await?) {
+        (Access::User, Some(SessionToken { token, kind: SessionKind::User })) => Ok(token),
+        (Access::User, _) => Err(Error::SessionRequired),
+        (Access::Anyone | Access::Guest, Some(session)) => Ok(session.token),
+        (Access::Guest, None) if !needs.safe => {
+            let secret = guest.insert(new_guest(gateway, caller).await?);
+            Ok(gateway.exchange.for_session(secret, needs.audience).await?.token)
+        }
+        (Access::Anyone | Access::Guest, None) => {
+            Ok(gateway.exchange.anonymous(needs.audience).await?)
+        }
+    }
+}
+
+/// The caller's token, or nothing if the auth service says that there is no session.
+/// An auth service that cannot say is an error, never a "no".
+///
+/// A cookie of a session that is over is left alone; see `auth/session.rs`.
+async fn live_session(
+    gateway: &Gateway,
+    audience: &str,
+    caller: &Caller,
+) -> Result<Option<SessionToken>, Error> {
+    let Some(secret) = caller.credential.session() else {
+        return Ok(None);
+    };
+    match gateway.exchange.for_session(secret, audience).await {
+        Ok(session) => Ok(Some(session)),
+        Err(ExchangeError::SessionInvalid) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn new_guest(gateway: &Gateway, caller: &Caller) -> Result<SessionSecret, Error> {
+    let request = CreateGuestSessionRequest { client: Some((&caller.client).into()) };
+    let mut sessions = gateway.auth.sessions();
+    let answer = gateway.auth.within(sessions.create_guest_session(request)).await;
+    let session = answer.map_err(Error::Auth)?.session;
+    gateway.metrics.guests.inc();
+    session
+        .and_then(|session| SessionSecret::parse(&session.session_secret))
+        .ok_or(Error::AuthAnswer("a guest session without a secret"))
+}
+
+/// The only things of a request that a service hears besides its message.
+fn onward(asked: &HeaderMap) -> UpstreamRequestHeaders {
+    let mut trace = HeaderMap::new();
+    if let Some(context) = TraceContext::current() {
+        context.inject(&mut trace);
+    }
+    UpstreamRequestHeaders {
+        request_id: RequestId::current().unwrap_or_default().header_value(),
+        traceparent: trace.remove(trace_context::TRACEPARENT),
+        tracestate: trace.remove(trace_context::TRACESTATE),
+        accept_language: the_only(asked, &header::ACCEPT_LANGUAGE),
+    }
+}
+
+fn the_only(headers: &HeaderMap, name: &http::HeaderName) -> Option<HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) if value.len() <= 256 => Some(value.clone()),
+        _ => None,
+    }
+}
+
+fn call_problem(upstream: &str, error: CallError) -> Problem {
+    match error {
+        CallError::Request(error) => error::from_transcoding(&error),
+        CallError::Status(status) => error::from_upstream(upstream, &status),
+        CallError::Response(error) => error::from_bad_response(upstream, &error),
+    }
+}
