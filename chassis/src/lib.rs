@@ -5,6 +5,7 @@
 //! this crate gives it the parts it would otherwise write a fourth time.
 #![warn(missing_docs)]
 
+pub mod grpc;
 pub mod http;
 pub mod metrics;
 pub mod operations;
@@ -16,3 +17,7 @@ pub mod sqlite;
 pub mod status;
 pub mod telemetry;
 pub mod trace_context;
+pub mod verifier;
+pub mod workload;
+
+pub use token_verifier::{Clock, ManualClock, SystemClock};

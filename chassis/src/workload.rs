@@ -105,14 +105,18 @@ impl WorkloadKey {
 
 impl std::fmt::Debug for WorkloadKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WorkloadKey").field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("WorkloadKey")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
     }
 }
 
 /// Version 1 of PKCS#8: other libraries refuse the newer form with the public key in it.
 fn generate_pem() -> Result<Zeroizing<String>, KeyError> {
     let document = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new());
-    Ok(pem::encode(document.map_err(|_| KeyError::Generate)?.as_ref()))
+    Ok(pem::encode(
+        document.map_err(|_| KeyError::Generate)?.as_ref(),
+    ))
 }
 
 fn public_key(pair: &Ed25519KeyPair) -> String {

@@ -65,7 +65,11 @@ impl AssertionSigner {
             "exp": now + LIFETIME_SECONDS,
             "jti": Uuid::new_v4().to_string(),
         });
-        let signed = format!("{}.{}", inner.header, URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let signed = format!(
+            "{}.{}",
+            inner.header,
+            URL_SAFE_NO_PAD.encode(claims.to_string())
+        );
         let signature = inner.key.sign(signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
@@ -141,7 +145,9 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for AttachAssertion<S> {
     }
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
-        request.headers_mut().insert(AUTHORIZATION, self.signer.header_value());
+        request
+            .headers_mut()
+            .insert(AUTHORIZATION, self.signer.header_value());
         self.inner.call(request)
     }
 }

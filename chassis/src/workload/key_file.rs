@@ -56,7 +56,9 @@ pub(super) fn load(path: &Path) -> Result<WorkloadKey, KeyFileError> {
     }
     // Room for everything, so that growing leaves no copy behind.
     let mut text = Zeroizing::new(String::with_capacity(1 << 10));
-    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(failed)?;
+    file.take(MAX_FILE_BYTES)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
     WorkloadKey::from_pem(&text).map_err(|source| KeyFileError::Key {
         path: path.to_owned(),
         source,
@@ -87,8 +89,14 @@ fn create(path: &Path) -> Result<(), KeyFileError> {
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    if let Some(parent) = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)?;
     }
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", uuid::Uuid::new_v4().simple()));

@@ -1,0 +1,108 @@
+//! Channels to other programs.
+
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+
+/// How a channel behaves.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    /// For the TCP connection to stand.
+    pub connect_timeout: Duration,
+    /// For a call until its first response; also sent as its `grpc-timeout` by calls
+    /// that set one.
+    pub request_timeout: Duration,
+    /// Pings on the open connection, and how long their answer may take.
+    pub keep_alive: Duration,
+    /// Who calls, for the other side's logs.
+    pub user_agent: String,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(2),
+            request_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(10),
+            user_agent: concat!("latchkey/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// Why there is no channel to an address.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Not `http://host:port`.
+    #[error("{address} is not an address like http://localhost:50051")]
+    Address {
+        /// What was given.
+        address: String,
+        /// What tonic said of it, if it got that far.
+        source: Option<tonic::transport::Error>,
+    },
+    /// The user agent is no header value.
+    #[error("the user agent is not printable ASCII")]
+    UserAgent(#[source] tonic::transport::Error),
+}
+
+/// A channel to `address` (`http://host:port`). Connects when first used and again
+/// whenever it has to, so the other side need not be there yet.
+///
+/// # Errors
+///
+/// See [`ConnectError`]. That nobody answers is no error here: calls will say
+/// `UNAVAILABLE`.
+pub fn connect(address: &str, options: ConnectOptions) -> Result<Channel, ConnectError> {
+    let malformed = |source| ConnectError::Address {
+        address: address.to_owned(),
+        source,
+    };
+    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|e| malformed(Some(e)))?;
+    let uri = endpoint.uri();
+    let plain = uri.scheme_str() == Some("http") && uri.authority().is_some();
+    if !plain || uri.path() != "/" || uri.query().is_some() {
+        return Err(malformed(None));
+    }
+    let endpoint = endpoint
+        .user_agent(options.user_agent)
+        .map_err(ConnectError::UserAgent)?
+        .connect_timeout(options.connect_timeout)
+        .timeout(options.request_timeout)
+        .http2_keep_alive_interval(options.keep_alive)
+        .keep_alive_timeout(options.keep_alive)
+        // A peer that vanished between bursts is noticed before the next one.
+        .keep_alive_while_idle(true)
+        .tcp_nodelay(true);
+    Ok(endpoint.connect_lazy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn refuses_what_is_no_plain_address() {
+        let bad = [
+            "",
+            "localhost",
+            "localhost:50051",
+            "https://localhost:1",
+            "ftp://localhost:1",
+            "http://",
+            "http://localhost:50051/path",
+            "http://localhost:1/?x=y",
+            "http://a b:1",
+            "http://localhost:port",
+        ];
+        for address in bad {
+            let error = connect(address, ConnectOptions::default()).unwrap_err();
+            assert!(error.to_string().contains(address), "{address:?}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn needs_nobody_at_the_other_end() {
+        connect("http://localhost:1", ConnectOptions::default()).unwrap();
+        connect("http://[::1]:50051", ConnectOptions::default()).unwrap();
+    }
+}
