@@ -1,0 +1,141 @@
+//! Access tokens for services: who may have one, and for whom.
+//!
+//! What a token says is [`crate::access_token`]'s business. An exchange costs one
+//! indexed read and one signature.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use token_verifier::Clock;
+
+use crate::access_token::{AccessToken, AccessTokenError, Bearer, Issue};
+use crate::entropy::Entropy;
+use crate::session::{Session, SessionSecret};
+use crate::sessions::Sessions;
+use crate::signing_keys::SharedSigningKeys;
+use crate::store::StoreError;
+use crate::workload::Workload;
+
+/// Makes access tokens.
+#[derive(Clone)]
+pub struct Tokens {
+    parts: Arc<TokensParts>,
+}
+
+/// What [`Tokens`] works with.
+pub struct TokensParts {
+    /// Where sessions are found.
+    pub sessions: Sessions,
+    /// What signs.
+    pub keys: SharedSigningKeys,
+    /// The `iss` of every token.
+    pub issuer: String,
+    /// The services that tokens are made for.
+    pub audiences: Vec<String>,
+    /// How long a token lives.
+    pub ttl: Duration,
+    /// Where `jti`s come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A token and the session that it stands for.
+#[derive(Debug)]
+pub struct Exchanged {
+    /// The token.
+    pub token: AccessToken,
+    /// On whose behalf.
+    pub session: Session,
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The settings name no such audience.
+    #[error("no such audience")]
+    AudienceUnknown,
+    /// The secret opens no live session.
+    #[error("no live session has this secret")]
+    SessionInvalid,
+    /// The store could not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The session is all but over, or our bug.
+    #[error(transparent)]
+    Issue(#[from] AccessTokenError),
+}
+
+impl TokenError {
+    /// A stable word for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::AudienceUnknown => "audience_unknown",
+            Self::SessionInvalid | Self::Issue(AccessTokenError::SessionEnding) => {
+                "session_invalid"
+            }
+            Self::Store(_) => "store",
+            Self::Issue(AccessTokenError::Claims(_)) => "internal",
+        }
+    }
+}
+
+impl Tokens {
+    /// Puts the parts together.
+    pub fn new(parts: TokensParts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+        }
+    }
+
+    /// A token for one audience on behalf of a session.
+    pub async fn exchange(
+        &self,
+        caller: &Workload,
+        secret: Option<&SessionSecret>,
+        audience: &str,
+    ) -> Result<Exchanged, TokenError> {
+        let audience = self.known(audience)?;
+        let secret = secret.ok_or(TokenError::SessionInvalid)?;
+        let session = self.parts.sessions.find_for_exchange(secret).await?;
+        let session = session.ok_or(TokenError::SessionInvalid)?;
+        let token = self.issue(caller, Bearer::Session(&session), audience)?;
+        Ok(Exchanged { token, session })
+    }
+
+    /// A token for one audience on behalf of nobody.
+    pub fn anonymous(&self, caller: &Workload, audience: &str) -> Result<AccessToken, TokenError> {
+        let audience = self.known(audience)?;
+        self.issue(caller, Bearer::Anonymous, audience)
+    }
+
+    /// The audience as the settings spell it: exactly.
+    fn known(&self, audience: &str) -> Result<&str, TokenError> {
+        let known = self.parts.audiences.iter().find(|known| *known == audience);
+        known.map(String::as_str).ok_or(TokenError::AudienceUnknown)
+    }
+
+    fn issue(
+        &self,
+        caller: &Workload,
+        bearer: Bearer<'_>,
+        audience: &str,
+    ) -> Result<AccessToken, TokenError> {
+        let parts = &self.parts;
+        let mut random = [0; 16];
+        parts.entropy.fill(&mut random);
+        let issue = Issue {
+            issuer: &parts.issuer,
+            audience,
+            client_id: caller.name(),
+            ttl: parts.ttl,
+            random,
+            now: parts.clock.now(),
+        };
+        Ok(AccessToken::issue(
+            bearer,
+            issue,
+            parts.keys.current().active(),
+        )?)
+    }
+}
