@@ -1,0 +1,106 @@
+//! What goes on beside the calls: expired rows are dropped, and readiness follows
+//! the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::readiness::Gate;
+use token_verifier::Clock;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::limits::Limits;
+use crate::metrics::AuthMetrics;
+use crate::sessions::{PURGE_BATCH, Sessions};
+use crate::store::{SigningKeyStore, StoreError};
+
+/// How soon a database that is away, or back, shows in `/readyz`.
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// Expired rows are refused whether or not they are still there, so there is no hurry.
+const PURGE_EVERY: u32 = 12;
+/// Batches of each kind in one round: what is left waits for the next, so that a
+/// backlog never keeps the writer from everybody else.
+const MAX_BATCHES: u32 = 100;
+
+/// What maintenance works with.
+pub(crate) struct Maintenance {
+    pub(crate) sessions: Sessions,
+    pub(crate) limits: Limits,
+    pub(crate) keys: Arc<dyn SigningKeyStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: AuthMetrics,
+}
+
+/// Runs until `stop`.
+pub(crate) async fn run(maintenance: Maintenance, database: Gate, stop: CancellationToken) {
+    stop.run_until_cancelled(maintenance.rounds(database)).await;
+}
+
+impl Maintenance {
+    async fn rounds(&self, database: Gate) {
+        let mut ticks = tokio::time::interval(PROBE_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for round in (0..PURGE_EVERY).cycle() {
+            ticks.tick().await;
+            let reachable = self.probe().await;
+            database.set(reachable);
+            if reachable && round == 0 {
+                self.purge().await;
+            }
+        }
+    }
+
+    /// A read that any call could make.
+    async fn probe(&self) -> bool {
+        match self.keys.load_all().await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the database is away"
+                );
+                false
+            }
+        }
+    }
+
+    async fn purge(&self) {
+        if let Err(error) = self.purge_sessions().await {
+            report("sessions", &error);
+        }
+        if let Err(error) = self.purge_limits().await {
+            report("limits", &error);
+        }
+    }
+
+    async fn purge_sessions(&self) -> Result<(), StoreError> {
+        for _ in 0..MAX_BATCHES {
+            let ended = self.sessions.purge().await?.len();
+            self.metrics.purged("session", ended as u64);
+            if ended < PURGE_BATCH as usize {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn purge_limits(&self) -> Result<(), StoreError> {
+        for _ in 0..MAX_BATCHES {
+            let dropped = self.limits.purge(self.clock.now(), PURGE_BATCH).await?;
+            self.metrics.purged("limit", dropped);
+            if dropped < u64::from(PURGE_BATCH) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+}
+
+fn report(what: &str, error: &StoreError) {
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "expired {what} were not dropped; the next round tries again"
+    );
+}

@@ -1,0 +1,281 @@
+//! The parts put together, and stopped in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use chassis::grpc::GrpcServer;
+use chassis::http::Counters;
+use chassis::metrics::Metrics;
+use chassis::readiness::Readiness;
+use proto::auth::v1::FILE_DESCRIPTOR_SET;
+use thiserror::Error;
+use token_verifier::Clock;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::accounts::{Accounts, AccountsParts};
+use crate::config::{Config, KeyEncryptionKeySource};
+use crate::entropy::{Entropy, OsEntropy};
+use crate::grpc::{self, Api};
+use crate::http;
+use crate::key_encryption::{KeyEncryptionKey, KeyEncryptionKeyError};
+use crate::limits::Limits;
+use crate::maintenance::{self, Maintenance};
+use crate::metrics::{AuthMetrics, HashingMetric};
+use crate::password::{HashingError, HashingPool};
+use crate::sessions::Sessions;
+use crate::signing_keys::{self, SharedSigningKeys, StartError};
+use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::tokens::{Tokens, TokensParts};
+use crate::workload::{GuardLayer, Workloads, WorkloadsError};
+
+/// Name in logs and metrics.
+const PROGRAM: &str = "auth-service";
+
+/// The three doors, open already.
+#[derive(Debug)]
+pub struct Listeners {
+    /// `latchkey.auth.v1`.
+    pub grpc: TcpListener,
+    /// The JWKS.
+    pub http: TcpListener,
+    /// Health and metrics.
+    pub operations: TcpListener,
+}
+
+/// An address that cannot be listened at.
+#[derive(Debug, Error)]
+#[error("cannot listen at {address} ({setting})")]
+pub struct BindError {
+    address: SocketAddr,
+    setting: &'static str,
+    source: io::Error,
+}
+
+impl Listeners {
+    /// Opens them where the settings say.
+    pub async fn bind(config: &Config) -> Result<Self, BindError> {
+        Ok(Self {
+            grpc: bind("grpc_listen", config.grpc_listen).await?,
+            http: bind("http_listen", config.http_listen).await?,
+            operations: bind("operations_listen", config.operations_listen).await?,
+        })
+    }
+}
+
+async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| BindError {
+            address,
+            setting,
+            source,
+        })
+}
+
+/// Why the service did not start, or did not stop in order.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// There is no key-encryption key.
+    #[error("no key-encryption key")]
+    KeyEncryptionKey(#[from] KeyEncryptionKeyError),
+    /// The database cannot be used.
+    #[error("cannot open the database")]
+    Store(#[from] OpenError),
+    /// There are no signing keys.
+    #[error("no signing keys")]
+    SigningKeys(#[from] StartError),
+    /// The settings' workloads cannot be used.
+    #[error("the workloads cannot be used")]
+    Workloads(#[from] WorkloadsError),
+    /// No password can be hashed.
+    #[error("cannot start the hashing pool")]
+    Hashing(#[from] HashingError),
+    /// The gRPC server.
+    #[error("serving gRPC failed")]
+    Grpc(#[source] chassis::grpc::GrpcServeError),
+    /// The HTTP server.
+    #[error("serving the JWKS failed")]
+    Http(#[source] chassis::http::ServeError),
+}
+
+/// Runs the service until `shutdown`, then lets running calls end and closes the
+/// database.
+pub async fn serve(
+    config: Config,
+    listeners: Listeners,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let metrics = Metrics::new(PROGRAM);
+    let readiness = Readiness::new();
+    // Whichever way this function ends, the tasks that it started end too.
+    let stop = CancellationToken::new();
+    let _stop_tasks = stop.clone().drop_guard();
+    // First up and last down: a prober sees what is missing, and the drain.
+    tokio::spawn(chassis::operations::serve(
+        listeners.operations,
+        metrics.clone(),
+        readiness.clone(),
+        stop.clone(),
+    ));
+    let (database, keys) = (readiness.gate("database"), readiness.gate("keys"));
+    let parts = Parts::open(&config, clock, &metrics).await?;
+    database.set(true);
+    keys.set(true);
+    tokio::spawn(maintenance::run(parts.maintenance(), database, stop));
+
+    let doors = (listeners.grpc, listeners.http);
+    let served = parts
+        .serve(&config, doors, metrics, readiness, shutdown)
+        .await;
+    parts.store.close().await;
+    served
+}
+
+/// What the servers and the maintenance share.
+struct Parts {
+    store: SqliteStore,
+    limits: Limits,
+    keys: SharedSigningKeys,
+    clock: Arc<dyn Clock>,
+    api: Api,
+    workloads: Workloads,
+}
+
+impl Parts {
+    async fn open(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        metrics: &Metrics,
+    ) -> Result<Self, ServeError> {
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let workloads = Workloads::new(&config.workloads, config.replay_capacity)?;
+        if config.workloads.is_empty() {
+            tracing::warn!("the settings name no workload: nobody may call this service");
+        }
+        let key_encryption_key = key_encryption_key(config, &*entropy)?;
+        let store = SqliteStore::open(&config.database).await?;
+        let keys = signing_keys::load_or_create(&store, &key_encryption_key, clock.now()).await?;
+        let keys = SharedSigningKeys::new(keys);
+        let limits = Limits::new(Arc::new(store.clone()), config.limits);
+        let api = api(
+            config,
+            (&store, &limits, &keys),
+            (&clock, &entropy),
+            metrics,
+        )?;
+        Ok(Self {
+            store,
+            limits,
+            keys,
+            clock,
+            api,
+            workloads,
+        })
+    }
+
+    fn maintenance(&self) -> Maintenance {
+        Maintenance {
+            sessions: self.api.sessions.clone(),
+            limits: self.limits.clone(),
+            keys: Arc::new(self.store.clone()),
+            clock: Arc::clone(&self.clock),
+            metrics: self.api.metrics.clone(),
+        }
+    }
+
+    async fn serve(
+        &self,
+        config: &Config,
+        (grpc_listener, http_listener): (TcpListener, TcpListener),
+        metrics: Metrics,
+        readiness: Readiness,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let guard = GuardLayer::new(
+            self.workloads.clone(),
+            Arc::clone(&self.clock),
+            self.api.metrics.clone(),
+        );
+        // One that fails takes the other down with it.
+        let stop = shutdown.child_token();
+        let mut http_limits = config.http.clone();
+        http_limits.counters = Counters::register(&metrics, "http");
+        let grpc = GrpcServer::new(PROGRAM, metrics, readiness)
+            .limits(config.grpc.clone())
+            .reflection(FILE_DESCRIPTOR_SET, config.reflection)
+            .serve(
+                grpc_listener,
+                grpc::routes(self.api.clone()),
+                guard,
+                stop.clone(),
+            );
+        let router = http::router(self.keys.clone(), config.jwks_max_age);
+        let http = chassis::http::serve(http_listener, router, http_limits, stop.clone());
+        let (grpc, http) = tokio::join!(
+            ended(&stop, async { grpc.await.map_err(ServeError::Grpc) }),
+            ended(&stop, async { http.await.map_err(ServeError::Http) }),
+        );
+        grpc.and(http)
+    }
+}
+
+/// However it ends, it is the end for all.
+async fn ended<T>(stop: &CancellationToken, served: impl Future<Output = T>) -> T {
+    let result = served.await;
+    stop.cancel();
+    result
+}
+
+fn key_encryption_key(
+    config: &Config,
+    entropy: &dyn Entropy,
+) -> Result<KeyEncryptionKey, KeyEncryptionKeyError> {
+    match &config.key_encryption_key {
+        KeyEncryptionKeySource::File(path) => KeyEncryptionKey::load_or_create(path, entropy),
+        KeyEncryptionKeySource::Value(text) => KeyEncryptionKey::parse(text),
+    }
+}
+
+fn api(
+    config: &Config,
+    (store, limits, keys): (&SqliteStore, &Limits, &SharedSigningKeys),
+    (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
+    metrics: &Metrics,
+) -> Result<Api, HashingError> {
+    let hashing = HashingPool::new(config.passwords, Arc::clone(entropy))?;
+    HashingMetric::register(metrics, &hashing);
+    let sessions = Sessions::new(
+        Arc::new(store.clone()),
+        limits.clone(),
+        config.sessions,
+        Arc::clone(entropy),
+        Arc::clone(clock),
+    );
+    let accounts = Accounts::new(AccountsParts {
+        accounts: Arc::new(store.clone()),
+        sessions: Arc::new(store.clone()),
+        limits: limits.clone(),
+        hashing,
+        ttls: config.sessions,
+        entropy: Arc::clone(entropy),
+        clock: Arc::clone(clock),
+    });
+    let tokens = Tokens::new(TokensParts {
+        sessions: sessions.clone(),
+        keys: keys.clone(),
+        issuer: config.issuer.clone(),
+        audiences: config.audiences.clone(),
+        ttl: config.access_token_ttl,
+        entropy: Arc::clone(entropy),
+        clock: Arc::clone(clock),
+    });
+    Ok(Api {
+        accounts,
+        sessions,
+        tokens,
+        metrics: AuthMetrics::register(metrics),
+    })
+}
