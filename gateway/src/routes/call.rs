@@ -1,0 +1,154 @@
+//! A found route, called: JSON in, JSON out.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::Stream;
+use http::{HeaderValue, Response, header::CONTENT_TYPE};
+use tonic::Status;
+
+use super::{Found, Route};
+use crate::{
+    exchange::UpstreamToken,
+    transcode::{ResponseError, TranscodeError},
+    upstream::{UpstreamRequestHeaders, UpstreamStream},
+};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// The client's fault: the request is not what the method takes.
+    #[error("the request cannot be transcoded")]
+    Request(#[from] TranscodeError),
+    /// What the service said, details and all, or DEADLINE_EXCEEDED or UNAVAILABLE
+    /// from here.
+    #[error("the service answered {:?}", .0.code())]
+    Status(#[from] Status),
+    /// The service's fault: its answer is not what its descriptors say.
+    #[error("the response cannot be transcoded")]
+    Response(#[from] ResponseError),
+}
+
+impl Found {
+    /// Transcodes, calls and transcodes back. The response has a status, a content type
+    /// and a body; none of the service's headers.
+    ///
+    /// `problem` writes the problem document that ends a stream which fails after its
+    /// first message. Dropping the future or the response's body cancels the call.
+    pub(crate) async fn call(
+        &self,
+        token: &UpstreamToken,
+        query: Option<&str>,
+        body: &[u8],
+        headers: &UpstreamRequestHeaders,
+        timeout: Duration,
+        problem: impl Fn(CallError) -> Bytes + Send + Unpin + 'static,
+    ) -> Result<Response<Body>, CallError> {
+        let Route {
+            upstream,
+            rpc,
+            transcoding,
+            streaming,
+            ..
+        } = &*self.route;
+        let message = transcoding.request(&self.variables, query, body)?;
+        if *streaming {
+            let messages = upstream
+                .server_streaming(rpc.clone(), message, token, headers, timeout)
+                .await?;
+            let lines = Lines::start(Arc::clone(&self.route), messages, problem).await?;
+            return Ok(response(NDJSON, Body::from_stream(lines)));
+        }
+        let message = upstream
+            .unary(rpc.clone(), message, token, headers, timeout)
+            .await?;
+        Ok(response(JSON, Body::from(transcoding.response(message)?)))
+    }
+}
+
+fn response(content_type: HeaderValue, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// One line of JSON a message. The first is there before the response begins, so that
+/// a call which fails at once gets a status of its own.
+struct Lines<P> {
+    route: Arc<Route>,
+    first: Option<Bytes>,
+    /// None when the stream is over.
+    messages: Option<UpstreamStream>,
+    problem: P,
+}
+
+impl<P: Fn(CallError) -> Bytes> Lines<P> {
+    async fn start(
+        route: Arc<Route>,
+        mut messages: UpstreamStream,
+        problem: P,
+    ) -> Result<Self, CallError> {
+        let first =
+            std::future::poll_fn(|context| Pin::new(&mut messages).poll_next(context)).await;
+        let Some(first) = first else {
+            return Ok(Self {
+                route,
+                first: None,
+                messages: None,
+                problem,
+            });
+        };
+        let first = Some(line(&route, first?)?);
+        Ok(Self {
+            route,
+            first,
+            messages: Some(messages),
+            problem,
+        })
+    }
+}
+
+impl<P: Fn(CallError) -> Bytes + Unpin> Stream for Lines<P> {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        let Some(messages) = &mut self.messages else {
+            return Poll::Ready(None);
+        };
+        let Some(message) = ready!(Pin::new(messages).poll_next(context)) else {
+            self.messages = None;
+            return Poll::Ready(None);
+        };
+        let next = message
+            .map_err(CallError::from)
+            .and_then(|message| line(&self.route, message));
+        Poll::Ready(Some(Ok(next.unwrap_or_else(|error| {
+            // Dropped, not only forgotten: that is what cancels the call.
+            self.messages = None;
+            last_line(&(self.problem)(error))
+        }))))
+    }
+}
+
+fn line(route: &Route, message: Bytes) -> Result<Bytes, CallError> {
+    let mut line = route.transcoding.response(message)?;
+    line.push(b'\n');
+    Ok(line.into())
+}
+
+fn last_line(problem: &[u8]) -> Bytes {
+    [b"{\"error\":", problem, b"}\n"].concat().into()
+}

@@ -1,0 +1,215 @@
+//! Calling a gRPC method with bytes that somebody else encoded.
+//!
+//! No message type of any service is known here. What travels with a call is what
+//! [`UpstreamRequestHeaders`] and the [`UpstreamToken`] say and nothing else: there
+//! is no way to pass a client's header on.
+
+mod codec;
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::Stream;
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{ACCEPT_LANGUAGE, AUTHORIZATION},
+    uri::PathAndQuery,
+};
+use tokio::time::{Instant, Sleep, timeout_at};
+use tonic::{Request, Status, Streaming, client::Grpc, metadata::MetadataMap, transport::Channel};
+
+pub(crate) use codec::BytesCodec;
+
+use crate::exchange::UpstreamToken;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Who may call a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody, also without a session.
+    Anyone,
+    /// Everybody with a session, a guest's included.
+    Guest,
+    /// People who have signed in.
+    User,
+}
+
+/// A service behind the gateway.
+pub(crate) struct Upstream {
+    /// Its name in the settings.
+    pub(crate) name: String,
+    /// Whom its tokens are for.
+    pub(crate) audience: String,
+    /// Who may call it.
+    pub(crate) access: Access,
+    /// The connection, made when first needed.
+    pub(crate) channel: Channel,
+    /// The longest that one call may take.
+    pub(crate) timeout: Duration,
+    /// The largest message it may answer with.
+    pub(crate) max_response_bytes: usize,
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything of a request that a service may see besides its message and its token.
+#[derive(Clone, Debug)]
+pub(crate) struct UpstreamRequestHeaders {
+    /// The id that logs and problem documents name.
+    pub(crate) request_id: HeaderValue,
+    /// W3C trace context.
+    pub(crate) traceparent: Option<HeaderValue>,
+    /// W3C trace context.
+    pub(crate) tracestate: Option<HeaderValue>,
+    /// The languages that a person reads.
+    pub(crate) accept_language: Option<HeaderValue>,
+}
+
+impl Upstream {
+    /// Calls a unary method. Dropping the future cancels the call.
+    pub(crate) async fn unary(
+        &self,
+        rpc: PathAndQuery,
+        message: Bytes,
+        token: &UpstreamToken,
+        headers: &UpstreamRequestHeaders,
+        timeout: Duration,
+    ) -> Result<Bytes, Status> {
+        let deadline = Instant::now() + timeout;
+        let request = request(message, token, headers, timeout);
+        let answer = timeout_at(deadline, async {
+            let mut grpc = self.grpc();
+            self.ready(&mut grpc).await?;
+            grpc.unary(request, rpc, BytesCodec).await
+        });
+        match answer.await {
+            Ok(answer) => answer
+                .map(tonic::Response::into_inner)
+                .map_err(|status| late(status, deadline)),
+            Err(_elapsed) => Err(deadline_exceeded()),
+        }
+    }
+
+    /// Calls a method that answers with a stream. The deadline is the whole stream's.
+    /// Dropping the stream cancels the call.
+    pub(crate) async fn server_streaming(
+        &self,
+        rpc: PathAndQuery,
+        message: Bytes,
+        token: &UpstreamToken,
+        headers: &UpstreamRequestHeaders,
+        timeout: Duration,
+    ) -> Result<UpstreamStream, Status> {
+        let deadline = Instant::now() + timeout;
+        let request = request(message, token, headers, timeout);
+        let answer = timeout_at(deadline, async {
+            let mut grpc = self.grpc();
+            self.ready(&mut grpc).await?;
+            grpc.server_streaming(request, rpc, BytesCodec).await
+        });
+        match answer.await {
+            Ok(Ok(answer)) => Ok(UpstreamStream {
+                messages: answer.into_inner(),
+                deadline: Box::pin(tokio::time::sleep_until(deadline)),
+                over: false,
+            }),
+            Ok(Err(status)) => Err(late(status, deadline)),
+            Err(_elapsed) => Err(deadline_exceeded()),
+        }
+    }
+
+    fn grpc(&self) -> Grpc<Channel> {
+        Grpc::new(self.channel.clone()).max_decoding_message_size(self.max_response_bytes)
+    }
+
+    async fn ready(&self, grpc: &mut Grpc<Channel>) -> Result<(), Status> {
+        grpc.ready().await.map_err(|error| {
+            tracing::debug!(upstream.name = %self.name, %error, "upstream is not reachable");
+            Status::unavailable("the service cannot be reached")
+        })
+    }
+}
+
+/// The messages of one call, in order.
+pub(crate) struct UpstreamStream {
+    messages: Streaming<Bytes>,
+    deadline: Pin<Box<Sleep>>,
+    over: bool,
+}
+
+impl Stream for UpstreamStream {
+    type Item = Result<Bytes, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        // The deadline comes first, so that a service that always has one more message
+        // cannot outlive it.
+        let next = if self.deadline.as_mut().poll(context).is_ready() {
+            Some(Err(deadline_exceeded()))
+        } else {
+            let deadline = self.deadline.deadline();
+            std::task::ready!(Pin::new(&mut self.messages).poll_next(context))
+                .map(|message| message.map_err(|status| late(status, deadline)))
+        };
+        self.over = !matches!(next, Some(Ok(_)));
+        Poll::Ready(next)
+    }
+}
+
+fn request(
+    message: Bytes,
+    token: &UpstreamToken,
+    headers: &UpstreamRequestHeaders,
+    timeout: Duration,
+) -> Request<Bytes> {
+    let mut metadata = HeaderMap::with_capacity(8);
+    metadata.insert(AUTHORIZATION, token.header_value().clone());
+    metadata.insert(REQUEST_ID, headers.request_id.clone());
+    let optional = [
+        (TRACEPARENT, &headers.traceparent),
+        (TRACESTATE, &headers.tracestate),
+        (ACCEPT_LANGUAGE, &headers.accept_language),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            metadata.insert(name, value.clone());
+        }
+    }
+    let metadata = MetadataMap::from_headers(metadata);
+    let mut request = Request::from_parts(metadata, http::Extensions::new(), message);
+    request.set_timeout(timeout);
+    request
+}
+
+/// tonic's own timer reads `grpc-timeout` too, and when it fires first it says
+/// CANCELLED; so does a server that gave up at the deadline.
+fn late(status: Status, deadline: Instant) -> Status {
+    if status.code() == tonic::Code::Cancelled && deadline <= Instant::now() {
+        return deadline_exceeded();
+    }
+    status
+}
+
+fn deadline_exceeded() -> Status {
+    Status::deadline_exceeded("the service did not answer in time")
+}
+
+#[cfg(test)]
+mod tests;
