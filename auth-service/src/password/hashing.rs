@@ -1,6 +1,9 @@
 //! A bounded pool for hashing: a login flood takes the processors it was given and
 //! the memory it was given, and the rest is told to come back later.
 
+#[cfg(test)]
+mod tests;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -170,6 +173,14 @@ impl HashingPool {
         done.await
             .map_err(|stopped| HashingError::Failed(stopped.into()))?
             .map_err(HashingError::Failed)
+    }
+
+    /// Takes every place until the answer is dropped.
+    #[cfg(test)]
+    pub(crate) fn fill(&self) -> impl Drop + use<> {
+        let places = self.shared.settings.permits.get() + self.shared.settings.queue;
+        let places = u32::try_from(places).expect("a test's pool is small");
+        Arc::clone(&self.shared.places).try_acquire_many_owned(places).expect("an idle pool")
     }
 
     fn take_place(&self) -> Result<OwnedSemaphorePermit, HashingError> {

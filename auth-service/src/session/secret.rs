@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::entropy::Entropy;
 
@@ -15,7 +15,7 @@ const SECRET_BYTES: usize = 32;
 pub const SECRET_CHARS: usize = 43;
 
 /// 256 random bits that open a session. Prints as nothing, and is wiped when dropped.
-#[derive(Clone, ZeroizeOnDrop)]
+#[derive(Clone)]
 pub struct SessionSecret([u8; SECRET_BYTES]);
 
 impl SessionSecret {
@@ -46,6 +46,12 @@ impl SessionSecret {
     /// What the store keeps. A plain hash is enough: there are 2^256 secrets to try.
     pub fn hash(&self) -> SecretHash {
         SecretHash(Sha256::digest(self.0).into())
+    }
+}
+
+impl Drop for SessionSecret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -1,0 +1,216 @@
+//! Sessions, and the steps on them that account transactions share.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+use token_verifier::Subject;
+
+use super::SqliteStore;
+use super::rows::{SessionRow, kind_text, read_id, read_ids};
+use crate::session::{SecretHash, Session, SessionId, Touch};
+use crate::store::{MAX_SESSIONS_PER_SUBJECT, NewSession, SessionStore, StoreError};
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn create_session(&self, session: &NewSession) -> Result<(), StoreError> {
+        let mut transaction = self.database.write().await?;
+        insert(&mut transaction, session).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn find_session(&self, secret: &SecretHash) -> Result<Option<Session>, StoreError> {
+        let row: Option<SessionRow> =
+            sqlx::query_as("SELECT * FROM sessions WHERE secret_hash = ?")
+                .bind(secret.as_bytes())
+                .fetch_optional(self.database.readers())
+                .await?;
+        row.map(SessionRow::into_session).transpose()
+    }
+
+    async fn find_replaced_guest(
+        &self,
+        secret: &SecretHash,
+        subject: &Subject,
+    ) -> Result<Option<Subject>, StoreError> {
+        let row: Option<SessionRow> = sqlx::query_as(
+            "SELECT * FROM sessions WHERE replaced_secret_hash = ? AND subject = ? \
+             ORDER BY id DESC LIMIT 1",
+        )
+        .bind(secret.as_bytes())
+        .bind(subject.as_str())
+        .fetch_optional(self.database.readers())
+        .await?;
+        let session = row.map(SessionRow::into_session).transpose()?;
+        Ok(session.and_then(|session| session.prior_subject))
+    }
+
+    async fn touch_session(&self, touch: &Touch) -> Result<bool, StoreError> {
+        let touched = sqlx::query(
+            "UPDATE sessions SET last_seen_at = ?1, expires_at = min(?2, absolute_expires_at) \
+             WHERE id = ?3 AND last_seen_at < ?1",
+        )
+        .bind(touch.last_seen_at.as_millisecond())
+        .bind(touch.expires_at.as_millisecond())
+        .bind(touch.id.to_string())
+        .execute(self.database.writer())
+        .await?;
+        Ok(touched.rows_affected() == 1)
+    }
+
+    async fn end_session(&self, secret: &SecretHash) -> Result<Option<SessionId>, StoreError> {
+        let mut transaction = self.database.write().await?;
+        let ended = delete_by_secret(&mut transaction, secret).await?;
+        transaction.commit().await?;
+        Ok(ended)
+    }
+
+    async fn end_session_of(
+        &self,
+        subject: &Subject,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let ended =
+            sqlx::query("DELETE FROM sessions WHERE id = ? AND subject = ? AND expires_at > ?")
+                .bind(id.to_string())
+                .bind(subject.as_str())
+                .bind(now.as_millisecond())
+                .execute(self.database.writer())
+                .await?;
+        Ok(ended.rows_affected() == 1)
+    }
+
+    async fn end_other_sessions(
+        &self,
+        subject: &Subject,
+        kept: SessionId,
+    ) -> Result<Option<Vec<SessionId>>, StoreError> {
+        let mut transaction = self.database.write().await?;
+        let stays: i64 = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM sessions WHERE id = ? AND subject = ?)",
+        )
+        .bind(kept.to_string())
+        .bind(subject.as_str())
+        .fetch_one(&mut *transaction)
+        .await?;
+        if stays == 0 {
+            return Ok(None);
+        }
+        let ended = delete_others(&mut transaction, subject, kept).await?;
+        transaction.commit().await?;
+        Ok(Some(ended))
+    }
+
+    async fn list_sessions(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
+        let rows: Vec<SessionRow> = sqlx::query_as(
+            "SELECT * FROM sessions WHERE subject = ? AND expires_at > ? \
+             ORDER BY id DESC LIMIT ?",
+        )
+        .bind(subject.as_str())
+        .bind(now.as_millisecond())
+        .bind(i64::from(MAX_SESSIONS_PER_SUBJECT))
+        .fetch_all(self.database.readers())
+        .await?;
+        rows.into_iter().map(SessionRow::into_session).collect()
+    }
+
+    async fn end_expired_sessions(
+        &self,
+        now: Timestamp,
+        at_most: u32,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let mut transaction = self.database.write().await?;
+        let ids = sqlx::query_scalar(
+            "DELETE FROM sessions WHERE secret_hash IN \
+                 (SELECT secret_hash FROM sessions WHERE expires_at <= ? \
+                  ORDER BY expires_at LIMIT ?) \
+             RETURNING id",
+        )
+        .bind(now.as_millisecond())
+        .bind(i64::from(at_most))
+        .fetch_all(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        read_ids(ids)
+    }
+}
+
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    new: &NewSession,
+) -> Result<(), StoreError> {
+    let session = &new.session;
+    sqlx::query(
+        "INSERT INTO sessions (secret_hash, id, subject, kind, created_at, authenticated_at, \
+             last_seen_at, expires_at, absolute_expires_at, amr, user_agent, address, \
+             prior_subject, replaced_secret_hash) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(new.secret_hash.as_bytes())
+    .bind(session.id.to_string())
+    .bind(session.subject.as_str())
+    .bind(kind_text(session.kind))
+    .bind(session.created_at.as_millisecond())
+    .bind(session.authenticated_at.map(Timestamp::as_millisecond))
+    .bind(session.last_seen_at.as_millisecond())
+    .bind(session.expires_at.as_millisecond())
+    .bind(session.absolute_expires_at.as_millisecond())
+    .bind(session.amr.join(" "))
+    .bind(session.client.user_agent())
+    .bind(session.client.address())
+    .bind(session.prior_subject.as_ref().map(Subject::as_str))
+    .bind(new.replaces.as_ref().map(SecretHash::as_bytes))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn delete_by_secret(
+    connection: &mut SqliteConnection,
+    secret: &SecretHash,
+) -> Result<Option<SessionId>, StoreError> {
+    let id: Option<String> =
+        sqlx::query_scalar("DELETE FROM sessions WHERE secret_hash = ? RETURNING id")
+            .bind(secret.as_bytes())
+            .fetch_optional(connection)
+            .await?;
+    id.as_deref().map(read_id).transpose()
+}
+
+pub(super) async fn delete_others(
+    connection: &mut SqliteConnection,
+    subject: &Subject,
+    kept: SessionId,
+) -> Result<Vec<SessionId>, StoreError> {
+    let ids = sqlx::query_scalar("DELETE FROM sessions WHERE subject = ? AND id <> ? RETURNING id")
+        .bind(subject.as_str())
+        .bind(kept.to_string())
+        .fetch_all(connection)
+        .await?;
+    read_ids(ids)
+}
+
+/// Ends the oldest sessions of a subject past the limit (CS-17), but not the one just
+/// made, which a clock that went back would make the oldest.
+pub(super) async fn delete_past_limit(
+    connection: &mut SqliteConnection,
+    subject: &Subject,
+    made: SessionId,
+) -> Result<Vec<SessionId>, StoreError> {
+    let ids = sqlx::query_scalar(
+        "DELETE FROM sessions WHERE secret_hash IN \
+             (SELECT secret_hash FROM sessions WHERE subject = ? AND id <> ? \
+              ORDER BY id DESC LIMIT -1 OFFSET ?) \
+         RETURNING id",
+    )
+    .bind(subject.as_str())
+    .bind(made.to_string())
+    .bind(i64::from(MAX_SESSIONS_PER_SUBJECT) - 1)
+    .fetch_all(connection)
+    .await?;
+    read_ids(ids)
+}
