@@ -11,7 +11,7 @@ const TINTS = 6;
 const rows = new Map(); // sku → row, so that a change keeps the focus where it is
 let locale;
 let localeKnown; // settles when the profile has answered, or will not
-let queue = Promise.resolve(); // changes go out one after another, so answers come in order
+let queue = Promise.resolve();
 let shown; // the cart on the page
 let cartInView = true;
 
@@ -44,10 +44,16 @@ function add(product) {
   });
 }
 
-/** Sends one change after those before it and shows the cart that comes back. */
+/** Does `work` after everything asked of the cart before, so that an older answer never hides a newer one. */
+function inTurn(work) {
+  queue = queue.then(work);
+  return queue;
+}
+
+/** Sends a change and shows the cart that comes back. */
 function changeCart(change, sentence) {
-  const place = byId("cart-problem");
-  const done = queue.then(async () => {
+  return inTurn(async () => {
+    const place = byId("cart-problem");
     try {
       const cart = await change();
       place.replaceChildren();
@@ -56,11 +62,9 @@ function changeCart(change, sentence) {
     } catch (error) {
       if (shown) showCart(shown); // A quantity that was typed and refused goes back.
       fail(place, error, () => changeCart(change, sentence))?.focus();
-      if (error.status === 404) loadCart();
+      if (error.status === 404) loadCart(); // Another tab has removed it.
     }
   });
-  queue = done;
-  return done;
 }
 
 function showCart(cart) {
@@ -171,16 +175,18 @@ async function loadProducts() {
   }
 }
 
-async function loadCart() {
-  const place = byId("cart-problem");
-  try {
-    const cart = await call("GET", "/api/cart");
-    await localeKnown;
-    place.replaceChildren();
-    showCart(cart);
-  } catch (error) {
-    fail(place, error, loadCart);
-  }
+function loadCart() {
+  return inTurn(async () => {
+    const place = byId("cart-problem");
+    try {
+      const cart = await call("GET", "/api/cart");
+      await localeKnown;
+      place.replaceChildren();
+      showCart(cart);
+    } catch (error) {
+      fail(place, error, loadCart);
+    }
+  });
 }
 
 async function start() {
