@@ -55,7 +55,9 @@ async function postForm(page, form, action, fields) {
     }
     element.submit();
   }, { form, action, fields });
-  return (await answer).status();
+  const status = (await answer).status();
+  await page.waitForURL(action);
+  return status;
 }
 
 test("other origins' forms are refused and change nothing", async () => {

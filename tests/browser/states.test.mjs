@@ -254,7 +254,7 @@ test("an outage is never a logout: pages say so, keep the cookie and recover", a
   await ready(auth, `127.0.0.1:${parts.ports.authOperations}`);
   await page.waitForFunction(() => fetch("/auth/session").then((answer) => answer.ok), undefined, { polling: 200 });
   await page.getByRole("button", { name: "Try again" }).click();
-  await page.getByText("This device").waitFor();
+  await page.getByText("This device", { exact: true }).waitFor();
   await page.goto(origin);
   await page.locator(`[data-line="${sku}"]`).waitFor();
   assert.deepEqual(await cartOnPage(page), { [sku]: 2 });

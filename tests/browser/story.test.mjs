@@ -63,7 +63,7 @@ test("a guest fills a cart, registers, finds it, changes the theme, sees devices
   assert.ok(luminance(light.color) < luminance(dark.color));
 
   await page.getByRole("link", { name: "Devices" }).click();
-  await page.getByText("This device").waitFor();
+  await page.getByText("This device", { exact: true }).waitFor();
   assert.deepEqual(await colours(page), dark, "the theme is on every page");
   await screenshot(page, "story-devices-dark");
 
@@ -111,7 +111,7 @@ test("one device signs out another, and all others", async () => {
   await register(here.page, { origin, email });
   for (const { page } of [phone, library]) {
     await signIn(page, { origin, email, back: "/devices" });
-    await page.getByText("This device").waitFor();
+    await page.getByText("This device", { exact: true }).waitFor();
   }
   await here.page.goto(`${origin}/devices`);
   await here.page.locator("[data-session]").nth(2).waitFor();
@@ -125,7 +125,7 @@ test("one device signs out another, and all others", async () => {
     await page.getByText("Sign in to see the devices").waitFor();
   }
   await here.page.reload();
-  await here.page.getByText("This device").waitFor();
+  await here.page.getByText("This device", { exact: true }).waitFor();
   for (const window of windows) {
     assert.deepEqual(window.faults, []);
     await window.close();
