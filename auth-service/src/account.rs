@@ -76,7 +76,10 @@ impl DisplayName {
         if name.chars().take(MAX_DISPLAY_NAME_CHARS + 1).count() > MAX_DISPLAY_NAME_CHARS {
             return Err(DisplayNameError::TooLong);
         }
-        if name.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+        if name
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+        {
             return Err(DisplayNameError::Control);
         }
         Ok(Self(name.to_owned()))

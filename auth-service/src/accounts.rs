@@ -37,7 +37,10 @@ pub struct Violation {
 
 impl Violation {
     fn new(field: &'static str, problem: impl std::fmt::Display) -> Self {
-        Self { field, description: problem.to_string() }
+        Self {
+            field,
+            description: problem.to_string(),
+        }
     }
 }
 
@@ -225,8 +228,24 @@ const ATTEMPTS: usize = 2;
 impl Accounts {
     /// Puts the parts together.
     pub fn new(parts: AccountsParts) -> Self {
-        let AccountsParts { accounts, sessions, limits, hashing, ttls, entropy, clock } = parts;
-        Self { accounts, sessions, limits, hashing, ttls, entropy, clock }
+        let AccountsParts {
+            accounts,
+            sessions,
+            limits,
+            hashing,
+            ttls,
+            entropy,
+            clock,
+        } = parts;
+        Self {
+            accounts,
+            sessions,
+            limits,
+            hashing,
+            ttls,
+            entropy,
+            clock,
+        }
     }
 
     /// The account of a person's subject.
@@ -253,14 +272,17 @@ impl Accounts {
         }
         let hash = self.hashing.hash(request.password).await?;
         let account = Account::new(email, display_name, hash, now, &*self.entropy);
-        let opened = self.save_registration(&account, &request.client, request.current).await?;
+        let opened = self
+            .save_registration(&account, &request.client, request.current)
+            .await?;
         info!(
             event = "account.registered",
             subject = account.subject.as_str(),
             session.id = %opened.session.id,
             "account registered"
         );
-        self.remember_registration(&account, &request.client, now).await;
+        self.remember_registration(&account, &request.client, now)
+            .await;
         Ok((account, opened))
     }
 
@@ -287,14 +309,19 @@ impl Accounts {
                 Registered::ReplacedGone => {}
             }
         }
-        Err(RegisterError::Internal("the replaced session ends again and again".into()))
+        Err(RegisterError::Internal(
+            "the replaced session ends again and again".into(),
+        ))
     }
 
     /// The account stands; that its source is not remembered costs a person at most
     /// some waiting while strangers attack, which is no reason to fail now.
     async fn remember_registration(&self, account: &Account, client: &Client, now: Timestamp) {
         if let Err(error) = self.limits.registered(&account.email, client, now).await {
-            warn!(error = &error as &dyn std::error::Error, "source not remembered");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "source not remembered"
+            );
         }
     }
 
@@ -316,10 +343,15 @@ impl Accounts {
         if !violations.is_empty() {
             return Err(ChangePasswordError::Invalid(violations));
         }
-        let attempt = self.limits.guess(&account.email, &request.client, now).await?;
-        self.verify_current(request.current_password, &account, &attempt).await?;
+        let attempt = self
+            .limits
+            .guess(&account.email, &request.client, now)
+            .await?;
+        self.verify_current(request.current_password, &account, &attempt)
+            .await?;
         let hash = self.hashing.hash(request.new_password).await?;
-        self.save_password(session, &account, request.secret, hash).await
+        self.save_password(session, &account, request.secret, hash)
+            .await
     }
 
     async fn verify_current(
@@ -328,7 +360,10 @@ impl Accounts {
         account: &Account,
         attempt: &Attempt,
     ) -> Result<(), ChangePasswordError> {
-        let verified = self.hashing.verify(password, Some(account.password_hash.clone())).await;
+        let verified = self
+            .hashing
+            .verify(password, Some(account.password_hash.clone()))
+            .await;
         match verified {
             Ok(true) => Ok(self.limits.guessed_right(attempt, self.clock.now()).await?),
             Ok(false) => {
@@ -386,7 +421,9 @@ impl Accounts {
         secret: Option<&SessionSecret>,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
-        let Some(secret) = secret else { return Ok(None) };
+        let Some(secret) = secret else {
+            return Ok(None);
+        };
         let session = self.sessions.find_session(&secret.hash()).await?;
         Ok(session.filter(|session| session.is_live(now)))
     }
@@ -420,14 +457,15 @@ impl Accounts {
     /// the caller already gets an error that says to try again.
     async fn give_back(&self, attempt: &Attempt) {
         if let Err(error) = self.limits.not_tried(attempt, self.clock.now()).await {
-            warn!(error = &error as &dyn std::error::Error, "attempt not given back");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "attempt not given back"
+            );
         }
     }
 }
 
-fn check_registration(
-    request: &Registration<'_>,
-) -> Result<(Email, DisplayName), RegisterError> {
+fn check_registration(request: &Registration<'_>) -> Result<(Email, DisplayName), RegisterError> {
     let mut violations = Vec::new();
     let email = Email::parse(request.email);
     let display_name = DisplayName::parse(request.display_name);
@@ -442,8 +480,11 @@ fn check_registration(
         (Ok(email), Ok(display_name)) if violations.is_empty() => return Ok((email, display_name)),
         (email, display_name) => {
             violations.extend(email.err().map(|problem| Violation::new("email", problem)));
-            violations
-                .extend(display_name.err().map(|problem| Violation::new("display_name", problem)));
+            violations.extend(
+                display_name
+                    .err()
+                    .map(|problem| Violation::new("display_name", problem)),
+            );
         }
     }
     Err(RegisterError::Invalid(violations))

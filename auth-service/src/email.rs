@@ -64,7 +64,10 @@ impl Email {
                 if !local.is_empty() && !domain.is_empty() && !domain.contains('@') => {}
             _ => return Err(EmailError::At),
         }
-        Ok(Self { typed: typed.to_owned(), normalised })
+        Ok(Self {
+            typed: typed.to_owned(),
+            normalised,
+        })
     }
 
     /// As it was typed, trimmed.
@@ -79,7 +82,9 @@ impl Email {
 
     /// What stands before the `@` of the normalised form.
     pub fn local_part(&self) -> &str {
-        self.normalised.split_once('@').map_or("", |(local, _)| local)
+        self.normalised
+            .split_once('@')
+            .map_or("", |(local, _)| local)
     }
 }
 
@@ -99,11 +104,20 @@ impl fmt::Debug for Email {
 }
 
 fn check_length(text: &str) -> Result<(), EmailError> {
-    if (MIN_BYTES..=MAX_BYTES).contains(&text.len()) { Ok(()) } else { Err(EmailError::Length) }
+    if (MIN_BYTES..=MAX_BYTES).contains(&text.len()) {
+        Ok(())
+    } else {
+        Err(EmailError::Length)
+    }
 }
 
 fn normalise(typed: &str) -> String {
-    typed.nfkc().flat_map(char::to_lowercase).map(fold_sigma).nfkc().collect()
+    typed
+        .nfkc()
+        .flat_map(char::to_lowercase)
+        .map(fold_sigma)
+        .nfkc()
+        .collect()
 }
 
 /// `ΑΣ` is written `ας` or `ασ` in small letters; both are the same address.

@@ -58,15 +58,24 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::with(tempfile::tempdir().expect("a directory"), HashCost::insecure_for_tests()).await
+        Self::with(
+            tempfile::tempdir().expect("a directory"),
+            HashCost::insecure_for_tests(),
+        )
+        .await
     }
 
     async fn with(directory: tempfile::TempDir, cost: HashCost) -> Self {
-        let store = SqliteStore::open(&directory.path().join("auth.db")).await.expect("opens");
+        let store = SqliteStore::open(&directory.path().join("auth.db"))
+            .await
+            .expect("opens");
         let clock = ManualClock::at(start());
         let limits = Limits::new(Arc::new(store.clone()), LimitSettings::default());
-        let settings =
-            HashingSettings { cost, permits: NonZeroUsize::new(2).expect("two"), queue: 200 };
+        let settings = HashingSettings {
+            cost,
+            permits: NonZeroUsize::new(2).expect("two"),
+            queue: 200,
+        };
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let hashing = HashingPool::new(settings, Arc::clone(&entropy)).expect("a pool");
         let ttls = SessionTtls::default();
@@ -86,7 +95,15 @@ impl World {
             entropy,
             Arc::new(clock.clone()),
         );
-        Self { directory, clock, store, accounts, sessions, limits, hashing }
+        Self {
+            directory,
+            clock,
+            store,
+            accounts,
+            sessions,
+            limits,
+            hashing,
+        }
     }
 
     /// The same files opened again, hashing at `cost` from now on.
@@ -106,11 +123,15 @@ impl World {
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let entries = std::fs::read_dir(self.directory.path()).expect("a directory");
         let paths = entries.map(|entry| entry.expect("an entry").path());
-        paths.map(|path| (path.clone(), std::fs::read(path).expect("a file"))).collect()
+        paths
+            .map(|path| (path.clone(), std::fs::read(path).expect("a file")))
+            .collect()
     }
 
     pub(crate) async fn register(&self, email: &str) -> (Account, OpenedSession) {
-        self.try_register(email, PASSWORD, None).await.expect("registers")
+        self.try_register(email, PASSWORD, None)
+            .await
+            .expect("registers")
     }
 
     pub(crate) async fn try_register(

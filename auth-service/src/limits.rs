@@ -190,13 +190,19 @@ impl Limits {
         let known = self.store.is_known_source(&account, &source).await?;
         let charges = self.charges(account, source, known);
         self.take(&charges, now).await?;
-        Ok(Attempt { account, source, charges })
+        Ok(Attempt {
+            account,
+            source,
+            charges,
+        })
     }
 
     /// Gives back a guess that was right, and remembers where it came from.
     pub async fn guessed_right(&self, attempt: &Attempt, now: Timestamp) -> Result<(), StoreError> {
         self.store.give_back(&attempt.charges, now).await?;
-        self.store.remember_source(&attempt.account, &attempt.source, now).await
+        self.store
+            .remember_source(&attempt.account, &attempt.source, now)
+            .await
     }
 
     /// Gives back a guess that nobody looked at.
@@ -207,7 +213,14 @@ impl Limits {
     /// Counts a registration.
     pub async fn registration(&self, client: &Client, now: Timestamp) -> Result<(), LimitError> {
         let key = BucketKey::of(&[b"registration", &source_of(client)]);
-        self.take(&[Charge { key, quota: self.settings.registration }], now).await
+        self.take(
+            &[Charge {
+                key,
+                quota: self.settings.registration,
+            }],
+            now,
+        )
+        .await
     }
 
     /// Remembers where an account was made from.
@@ -224,7 +237,14 @@ impl Limits {
     /// Counts a guest session.
     pub async fn guest(&self, client: &Client, now: Timestamp) -> Result<(), LimitError> {
         let key = BucketKey::of(&[b"guest", &source_of(client)]);
-        self.take(&[Charge { key, quota: self.settings.guest }], now).await
+        self.take(
+            &[Charge {
+                key,
+                quota: self.settings.guest,
+            }],
+            now,
+        )
+        .await
     }
 
     /// Forgets buckets that are full again, a batch at a time.
@@ -237,11 +257,17 @@ impl Limits {
         let charge = |what: &[u8], keys: &[BucketKey], quota| {
             let mut parts = vec![what];
             parts.extend(keys.iter().map(BucketKey::as_bytes));
-            Charge { key: BucketKey::of(&parts), quota }
+            Charge {
+                key: BucketKey::of(&parts),
+                quota,
+            }
         };
         let pair = charge(b"pair", &[account, source], settings.account_and_source);
         if known {
-            return vec![pair, charge(b"known", &[account, source], settings.known_source)];
+            return vec![
+                pair,
+                charge(b"known", &[account, source], settings.known_source),
+            ];
         }
         vec![
             pair,

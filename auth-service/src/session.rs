@@ -112,11 +112,18 @@ pub const MAX_USER_AGENT_BYTES: usize = 256;
 impl Client {
     /// Keeps an address only if it is one, and of a user agent what can be printed.
     pub fn new(address: &str, user_agent: &str) -> Self {
-        let address = address.parse().map(|address: std::net::IpAddr| address.to_canonical());
+        let address = address
+            .parse()
+            .map(|address: std::net::IpAddr| address.to_canonical());
         let end = user_agent.floor_char_boundary(MAX_USER_AGENT_BYTES);
         Self {
-            address: address.map(|address| address.to_string()).unwrap_or_default(),
-            user_agent: user_agent[..end].chars().filter(|c| !c.is_control()).collect(),
+            address: address
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
+            user_agent: user_agent[..end]
+                .chars()
+                .filter(|c| !c.is_control())
+                .collect(),
         }
     }
 
@@ -245,12 +252,19 @@ impl Session {
 
     /// The session as it is after `touch`.
     pub fn touched(self, touch: Touch) -> Self {
-        Self { last_seen_at: touch.last_seen_at, expires_at: touch.expires_at, ..self }
+        Self {
+            last_seen_at: touch.last_seen_at,
+            expires_at: touch.expires_at,
+            ..self
+        }
     }
 
     /// The same session after its person showed the password again.
     pub fn reauthenticated(self, now: Timestamp) -> Self {
-        Self { authenticated_at: Some(to_millisecond(now)), ..self }
+        Self {
+            authenticated_at: Some(to_millisecond(now)),
+            ..self
+        }
     }
 }
 
@@ -283,13 +297,13 @@ pub enum Succession {
 pub fn succession(current: Option<&Session>, subject: &Subject) -> Succession {
     match current {
         None => Succession::Fresh,
-        Some(guest) if guest.kind == SessionKind::Guest => {
-            Succession::Replaces { prior_subject: Some(guest.subject.clone()) }
-        }
+        Some(guest) if guest.kind == SessionKind::Guest => Succession::Replaces {
+            prior_subject: Some(guest.subject.clone()),
+        },
         // A merge that no service has seen yet must not get lost.
-        Some(own) if own.subject == *subject => {
-            Succession::Replaces { prior_subject: own.prior_subject.clone() }
-        }
+        Some(own) if own.subject == *subject => Succession::Replaces {
+            prior_subject: own.prior_subject.clone(),
+        },
         Some(_) => Succession::OtherPerson,
     }
 }

@@ -74,7 +74,13 @@ impl Sessions {
         entropy: Arc<dyn Entropy>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, limits, ttls, entropy, clock }
+        Self {
+            store,
+            limits,
+            ttls,
+            entropy,
+            clock,
+        }
     }
 
     /// Makes a session for somebody who has not signed in.
@@ -83,8 +89,11 @@ impl Sessions {
         self.limits.guest(&client, now).await?;
         let secret = SessionSecret::generate(&*self.entropy);
         let session = Session::guest(client, now, &self.ttls, &*self.entropy);
-        let record =
-            NewSession { session: session.clone(), secret_hash: secret.hash(), replaces: None };
+        let record = NewSession {
+            session: session.clone(),
+            secret_hash: secret.hash(),
+            replaces: None,
+        };
         self.store.create_session(&record).await?;
         info!(event = "session.guest_created", session.id = %session.id, "guest session made");
         Ok(OpenedSession { session, secret })
@@ -110,7 +119,9 @@ impl Sessions {
         secret: &SessionSecret,
     ) -> Result<Option<(Session, Vec<Session>)>, StoreError> {
         let now = self.clock.now();
-        let Some(session) = self.find_live(&secret.hash(), now).await? else { return Ok(None) };
+        let Some(session) = self.find_live(&secret.hash(), now).await? else {
+            return Ok(None);
+        };
         let sessions = self.store.list_sessions(&session.subject, now).await?;
         Ok(Some((session, sessions)))
     }
@@ -132,7 +143,9 @@ impl Sessions {
         id: SessionId,
     ) -> Result<Option<Revoked>, StoreError> {
         let now = self.clock.now();
-        let Some(session) = self.find_live(&secret.hash(), now).await? else { return Ok(None) };
+        let Some(session) = self.find_live(&secret.hash(), now).await? else {
+            return Ok(None);
+        };
         if !self.store.end_session_of(&session.subject, id, now).await? {
             return Ok(Some(Revoked::NotFound));
         }
@@ -153,8 +166,13 @@ impl Sessions {
         secret: &SessionSecret,
     ) -> Result<Option<Vec<SessionId>>, StoreError> {
         let now = self.clock.now();
-        let Some(session) = self.find_live(&secret.hash(), now).await? else { return Ok(None) };
-        let ended = self.store.end_other_sessions(&session.subject, session.id).await?;
+        let Some(session) = self.find_live(&secret.hash(), now).await? else {
+            return Ok(None);
+        };
+        let ended = self
+            .store
+            .end_other_sessions(&session.subject, session.id)
+            .await?;
         if let Some(ended) = &ended {
             info!(
                 event = "session.others_revoked",
@@ -179,7 +197,9 @@ impl Sessions {
         secret: &SecretHash,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
-        let Some(session) = self.store.find_session(secret).await? else { return Ok(None) };
+        let Some(session) = self.store.find_session(secret).await? else {
+            return Ok(None);
+        };
         if !session.is_live(now) {
             self.bury(secret, &session).await;
             return Ok(None);
@@ -205,7 +225,9 @@ impl Sessions {
     /// read has answered the question, and a disk that is full must not sign people
     /// out or stop the exchange. The next use tries again.
     async fn touch(&self, session: Session, now: Timestamp) -> Session {
-        let Some(touch) = session.touch(now, &self.ttls) else { return session };
+        let Some(touch) = session.touch(now, &self.ttls) else {
+            return session;
+        };
         match self.store.touch_session(&touch).await {
             Ok(true) => session.touched(touch),
             Ok(false) => session,

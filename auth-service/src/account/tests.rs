@@ -3,7 +3,10 @@ use super::*;
 #[track_caller]
 fn check(received: &str, expected: Result<&str, DisplayNameError>) {
     let parsed = DisplayName::parse(received);
-    assert_eq!(parsed.as_ref().map(DisplayName::as_str), expected.as_ref().copied());
+    assert_eq!(
+        parsed.as_ref().map(DisplayName::as_str),
+        expected.as_ref().copied()
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Signing in: the same work and the same answer whether or not there is an account.
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     ATTEMPTS, Accounts, Login, LoginError, OpenedSession, SessionSecret, Violation, policy,
@@ -20,19 +20,29 @@ struct Proven {
 
 impl Accounts {
     /// Checks a password and makes a session for its person.
-    pub async fn login(
-        &self,
-        request: Login<'_>,
-    ) -> Result<(Account, OpenedSession), LoginError> {
+    pub async fn login(&self, request: Login<'_>) -> Result<(Account, OpenedSession), LoginError> {
         let email = check(&request)?;
-        let attempt = match self.limits.guess(&email, &request.client, self.clock.now()).await {
+        let attempt = match self
+            .limits
+            .guess(&email, &request.client, self.clock.now())
+            .await
+        {
             Ok(attempt) => attempt,
             Err(error) => {
-                info!(event = "login.refused", reason = "too_many", "sign-in refused");
+                info!(
+                    event = "login.refused",
+                    reason = "too_many",
+                    "sign-in refused"
+                );
                 return Err(error.into());
             }
         };
-        let Login { password, current, client, .. } = request;
+        let Login {
+            password,
+            current,
+            client,
+            ..
+        } = request;
         let proven = match self.prove(&email, password).await {
             Ok(proven) => proven,
             Err(LoginError::Refused) => return Err(LoginError::Refused),
@@ -49,11 +59,13 @@ impl Accounts {
     /// costs the same: its password is verified against a hash that fits nothing.
     async fn prove(&self, email: &Email, password: Password) -> Result<Proven, LoginError> {
         let account = self.accounts.find_account_by_email(email).await?;
-        let hash = account.as_ref().map(|account| account.password_hash.clone());
+        let hash = account
+            .as_ref()
+            .map(|account| account.password_hash.clone());
         let verified = self.hashing.verify(password.clone(), hash).await?;
         let reason = match account {
             Some(account) if verified && account.disabled_at.is_none() => {
-                let rehashed = self.rehash(&account, password).await?;
+                let rehashed = self.rehash(&account, password).await;
                 return Ok(Proven { account, rehashed });
             }
             Some(_) if verified => "account_disabled",
@@ -64,15 +76,22 @@ impl Accounts {
         Err(LoginError::Refused)
     }
 
-    async fn rehash(
-        &self,
-        account: &Account,
-        password: Password,
-    ) -> Result<Option<PasswordHash>, LoginError> {
+    /// The hash at the present cost, if the account's has a lower one. When hashing is
+    /// not possible just now, the next sign-in does it: the password was right.
+    async fn rehash(&self, account: &Account, password: Password) -> Option<PasswordHash> {
         if !self.hashing.needs_rehash(&account.password_hash) {
-            return Ok(None);
+            return None;
         }
-        Ok(Some(self.hashing.hash(password).await?))
+        match self.hashing.hash(password).await {
+            Ok(hash) => Some(hash),
+            Err(error) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "password not hashed anew"
+                );
+                None
+            }
+        }
     }
 
     async fn admit(
@@ -83,7 +102,10 @@ impl Accounts {
         client: &Client,
     ) -> Result<(Account, OpenedSession), LoginError> {
         self.limits.guessed_right(attempt, self.clock.now()).await?;
-        let Proven { mut account, rehashed } = proven;
+        let Proven {
+            mut account,
+            rehashed,
+        } = proven;
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
             let found = self.live_session(current, now).await?;
@@ -94,20 +116,30 @@ impl Accounts {
             };
             let (opened, record) = self.open(&account.subject, client, prior, replaces, now);
             let verified = &account.password_hash;
-            match self.accounts.sign_in(&record, verified, rehashed.as_ref()).await? {
+            match self
+                .accounts
+                .sign_in(&record, verified, rehashed.as_ref())
+                .await?
+            {
                 SignedIn::Done { ended } => {
                     log_login(&opened, ended.len());
                     account.password_hash = rehashed.unwrap_or(account.password_hash);
                     return Ok((account, opened));
                 }
                 SignedIn::AccountChanged => {
-                    info!(event = "login.refused", reason = "account_changed", "sign-in refused");
+                    info!(
+                        event = "login.refused",
+                        reason = "account_changed",
+                        "sign-in refused"
+                    );
                     return Err(LoginError::Refused);
                 }
                 SignedIn::ReplacedGone => {}
             }
         }
-        Err(LoginError::Internal("the replaced session ends again and again".into()))
+        Err(LoginError::Internal(
+            "the replaced session ends again and again".into(),
+        ))
     }
 
     /// The guest of a session that an earlier sign-in of the same person replaced.
@@ -116,8 +148,13 @@ impl Accounts {
         current: Option<&SessionSecret>,
         account: &Account,
     ) -> Result<Option<token_verifier::Subject>, LoginError> {
-        let Some(current) = current else { return Ok(None) };
-        Ok(self.sessions.find_replaced_guest(&current.hash(), &account.subject).await?)
+        let Some(current) = current else {
+            return Ok(None);
+        };
+        Ok(self
+            .sessions
+            .find_replaced_guest(&current.hash(), &account.subject)
+            .await?)
     }
 }
 

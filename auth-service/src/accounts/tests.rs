@@ -36,11 +36,22 @@ async fn who_registers_is_signed_in_and_can_sign_in_again() {
     assert_eq!(account.email.as_typed(), "Ann@Example.com");
     assert_eq!(opened.session.subject, account.subject);
     assert!(is_live(&world, &opened).await);
-    let (again, second) = world.login("ANN@example.COM", PASSWORD, HOME, None).await.unwrap();
+    let (again, second) = world
+        .login("ANN@example.COM", PASSWORD, HOME, None)
+        .await
+        .unwrap();
     assert_eq!(again.subject, account.subject);
     assert_ne!(second.session.id, opened.session.id);
-    assert!(is_live(&world, &opened).await, "another device stays signed in");
-    let found = world.accounts.find(&account.subject).await.unwrap().unwrap();
+    assert!(
+        is_live(&world, &opened).await,
+        "another device stays signed in"
+    );
+    let found = world
+        .accounts
+        .find(&account.subject)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(found.email, account.email);
 }
 
@@ -69,7 +80,10 @@ async fn a_taken_address_is_refused_however_it_is_written() {
     world.register(ANN).await;
     for variant in [ANN, "ANN@EXAMPLE.COM", " ａnn@example.com"] {
         let refused = world.try_register(variant, PASSWORD, None).await;
-        assert!(matches!(refused, Err(RegisterError::EmailTaken)), "{variant}");
+        assert!(
+            matches!(refused, Err(RegisterError::EmailTaken)),
+            "{variant}"
+        );
     }
 }
 
@@ -89,7 +103,9 @@ async fn registrations_are_limited_per_source() {
     for n in 0..20 {
         world.register(&format!("p{n}@example.com")).await;
     }
-    let refused = world.try_register("one-more@example.com", PASSWORD, None).await;
+    let refused = world
+        .try_register("one-more@example.com", PASSWORD, None)
+        .await;
     assert!(matches!(refused, Err(RegisterError::TooMany { .. })));
 }
 
@@ -98,8 +114,14 @@ async fn registrations_are_limited_per_source() {
 async fn a_guest_becomes_the_person_who_registers() {
     let world = World::new().await;
     let guest = guest(&world).await;
-    let (_, opened) = world.try_register(ANN, PASSWORD, Some(&guest.secret)).await.unwrap();
-    assert_eq!(opened.session.prior_subject, Some(guest.session.subject.clone()));
+    let (_, opened) = world
+        .try_register(ANN, PASSWORD, Some(&guest.secret))
+        .await
+        .unwrap();
+    assert_eq!(
+        opened.session.prior_subject,
+        Some(guest.session.subject.clone())
+    );
     assert_ne!(*opened.secret.reveal(), *guest.secret.reveal());
     assert!(!is_live(&world, &guest).await);
 }
@@ -109,8 +131,14 @@ async fn a_guest_becomes_the_person_who_signs_in() {
     let world = World::new().await;
     world.register(ANN).await;
     let guest = guest(&world).await;
-    let (_, opened) = world.login(ANN, PASSWORD, HOME, Some(&guest.secret)).await.unwrap();
-    assert_eq!(opened.session.prior_subject, Some(guest.session.subject.clone()));
+    let (_, opened) = world
+        .login(ANN, PASSWORD, HOME, Some(&guest.secret))
+        .await
+        .unwrap();
+    assert_eq!(
+        opened.session.prior_subject,
+        Some(guest.session.subject.clone())
+    );
     assert!(!is_live(&world, &guest).await);
 }
 
@@ -129,7 +157,10 @@ async fn a_sign_in_sent_twice_keeps_the_guest() {
     let subject = Some(guest.session.subject.clone());
     assert_eq!(first.unwrap().1.session.prior_subject, subject);
     assert_eq!(second.unwrap().1.session.prior_subject, subject);
-    let (_, bob) = world.login("bob@example.com", PASSWORD, HOME, Some(&guest.secret)).await.unwrap();
+    let (_, bob) = world
+        .login("bob@example.com", PASSWORD, HOME, Some(&guest.secret))
+        .await
+        .unwrap();
     assert_eq!(bob.session.prior_subject, None);
 }
 
@@ -137,8 +168,14 @@ async fn a_sign_in_sent_twice_keeps_the_guest() {
 async fn signing_in_again_replaces_ones_own_session_and_keeps_the_merge() {
     let world = World::new().await;
     let guest = guest(&world).await;
-    let (_, first) = world.try_register(ANN, PASSWORD, Some(&guest.secret)).await.unwrap();
-    let (_, second) = world.login(ANN, PASSWORD, HOME, Some(&first.secret)).await.unwrap();
+    let (_, first) = world
+        .try_register(ANN, PASSWORD, Some(&guest.secret))
+        .await
+        .unwrap();
+    let (_, second) = world
+        .login(ANN, PASSWORD, HOME, Some(&first.secret))
+        .await
+        .unwrap();
     assert!(!is_live(&world, &first).await);
     assert_eq!(second.session.prior_subject, Some(guest.session.subject));
 }
@@ -151,10 +188,14 @@ async fn signing_in_over_another_persons_session_is_said() {
     let (_, bob) = world.register("bob@example.com").await;
     let over = world.login(ANN, PASSWORD, HOME, Some(&bob.secret)).await;
     assert!(matches!(over, Err(LoginError::AlreadySignedIn)));
-    let wrong = world.login(ANN, "wrong password", HOME, Some(&bob.secret)).await;
+    let wrong = world
+        .login(ANN, "wrong password", HOME, Some(&bob.secret))
+        .await;
     assert!(matches!(wrong, Err(LoginError::Refused)));
     assert!(is_live(&world, &bob).await);
-    let registered = world.try_register("new@example.com", PASSWORD, Some(&bob.secret)).await;
+    let registered = world
+        .try_register("new@example.com", PASSWORD, Some(&bob.secret))
+        .await;
     assert!(matches!(registered, Err(RegisterError::AlreadySignedIn)));
 }
 
@@ -190,7 +231,10 @@ async fn refusals_are_indistinguishable() {
         ("ann+x@example.com", PASSWORD),
     ] {
         let refused = world.login(email, password, "192.0.2.50", None).await;
-        assert!(matches!(refused, Err(LoginError::Refused)), "{email}: {refused:?}");
+        assert!(
+            matches!(refused, Err(LoginError::Refused)),
+            "{email}: {refused:?}"
+        );
     }
 }
 
@@ -204,13 +248,19 @@ async fn an_unknown_address_costs_a_hash() {
         for (email, times) in [ANN, "nobody@example.com"].into_iter().zip(&mut times) {
             let began = std::time::Instant::now();
             let source = format!("10.0.0.{n}");
-            world.login(email, "wrong password", &source, None).await.unwrap_err();
+            world
+                .login(email, "wrong password", &source, None)
+                .await
+                .unwrap_err();
             times.push(began.elapsed());
         }
     }
     let [known, unknown] = times.map(|times| times.into_iter().min().unwrap());
     // A missing hash would make one of them a hundred times faster.
-    assert!(unknown * 4 > known && known * 4 > unknown, "{known:?} {unknown:?}");
+    assert!(
+        unknown * 4 > known && known * 4 > unknown,
+        "{known:?} {unknown:?}"
+    );
 }
 
 #[tokio::test]
@@ -240,17 +290,48 @@ async fn wrong_tries_are_limited_and_the_owner_gets_in_elsewhere() {
     world.register(ANN).await;
     assert_eq!(world.wrong_tries(ANN, "198.51.100.1", 30).await, 5);
     let right = world.login(ANN, PASSWORD, "198.51.100.1", None).await;
-    assert!(matches!(right, Err(LoginError::TooMany { .. })), "right ones wait too");
-    assert_eq!(world.wrong_tries("nobody@example.com", "198.51.100.2", 30).await, 5);
+    assert!(
+        matches!(right, Err(LoginError::TooMany { .. })),
+        "right ones wait too"
+    );
+    assert_eq!(
+        world
+            .wrong_tries("nobody@example.com", "198.51.100.2", 30)
+            .await,
+        5
+    );
 
-    assert!(world.login(ANN, PASSWORD, "203.0.113.5", None).await.is_ok(), "a new device");
+    assert!(
+        world
+            .login(ANN, PASSWORD, "203.0.113.5", None)
+            .await
+            .is_ok(),
+        "a new device"
+    );
     for host in 10..40 {
-        world.wrong_tries(ANN, &format!("198.51.100.{host}"), 5).await;
+        world
+            .wrong_tries(ANN, &format!("198.51.100.{host}"), 5)
+            .await;
     }
-    assert!(world.login(ANN, PASSWORD, HOME, None).await.is_ok(), "at home");
-    assert!(world.login(ANN, PASSWORD, "203.0.113.5", None).await.is_ok(), "by now known");
+    assert!(
+        world.login(ANN, PASSWORD, HOME, None).await.is_ok(),
+        "at home"
+    );
+    assert!(
+        world
+            .login(ANN, PASSWORD, "203.0.113.5", None)
+            .await
+            .is_ok(),
+        "by now known"
+    );
     world.pass(Duration::from_secs(24 * 3600));
-    assert!(world.login(ANN, PASSWORD, "198.51.100.1", None).await.is_ok(), "no lock for good");
+    assert!(
+        world
+            .login(ANN, PASSWORD, "198.51.100.1", None)
+            .await
+            .is_ok(),
+        "no lock for good"
+    );
 }
 
 #[tokio::test]
@@ -258,7 +339,10 @@ async fn signing_in_rightly_is_not_limited() {
     let world = World::new().await;
     world.register(ANN).await;
     for _ in 0..60 {
-        world.login(ANN, PASSWORD, "203.0.113.5", None).await.unwrap();
+        world
+            .login(ANN, PASSWORD, "203.0.113.5", None)
+            .await
+            .unwrap();
     }
 }
 
@@ -322,7 +406,10 @@ async fn a_new_password_ends_every_other_session_and_the_old_secret() {
     assert!(!is_live(&world, &first).await && !is_live(&world, &second).await);
     let found = world.sessions.get(&opened.secret).await.unwrap().unwrap();
     assert_eq!(found.authenticated_at, opened.session.authenticated_at);
-    assert!(matches!(world.login(ANN, PASSWORD, HOME, None).await, Err(LoginError::Refused)));
+    assert!(matches!(
+        world.login(ANN, PASSWORD, HOME, None).await,
+        Err(LoginError::Refused)
+    ));
     assert!(world.login(ANN, new, HOME, None).await.is_ok());
 }
 
@@ -333,7 +420,14 @@ async fn the_current_password_is_needed_and_guessing_it_is_limited() {
     let (_, opened) = world.register(ANN).await;
     let mut wrong = 0;
     for _ in 0..30 {
-        match change(&world, &opened.secret, "wrong password", "a different horse").await {
+        match change(
+            &world,
+            &opened.secret,
+            "wrong password",
+            "a different horse",
+        )
+        .await
+        {
             Err(ChangePasswordError::PasswordWrong) => wrong += 1,
             Err(ChangePasswordError::TooMany { .. }) => {}
             other => panic!("{other:?}"),
@@ -341,7 +435,10 @@ async fn the_current_password_is_needed_and_guessing_it_is_limited() {
     }
     assert_eq!(wrong, 5);
     let login = world.login(ANN, PASSWORD, HOME, None).await;
-    assert!(matches!(login, Err(LoginError::TooMany { .. })), "the same bucket");
+    assert!(
+        matches!(login, Err(LoginError::TooMany { .. })),
+        "the same bucket"
+    );
     assert!(is_live(&world, &opened).await);
 }
 
@@ -381,7 +478,13 @@ async fn a_store_that_is_away_refuses_nobody() {
     world.register(ANN).await;
     world.store.close().await;
     let login = world.login(ANN, PASSWORD, HOME, None).await;
-    assert!(matches!(login, Err(LoginError::Store(StoreError::Unavailable(_)))));
+    assert!(matches!(
+        login,
+        Err(LoginError::Store(StoreError::Unavailable(_)))
+    ));
     let registered = world.try_register("new@example.com", PASSWORD, None).await;
-    assert!(matches!(registered, Err(RegisterError::Store(StoreError::Unavailable(_)))));
+    assert!(matches!(
+        registered,
+        Err(RegisterError::Store(StoreError::Unavailable(_)))
+    ));
 }

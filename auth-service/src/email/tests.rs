@@ -12,7 +12,10 @@ fn check(received: &str, expected: Result<&str, EmailError>) {
 fn takes_addresses() {
     check("a@b", Ok("a@b"));
     check("ann+shop@example.com", Ok("ann+shop@example.com"));
-    check(&format!("{}@example.com", "a".repeat(242)), Ok(&format!("{}@example.com", "a".repeat(242))));
+    check(
+        &format!("{}@example.com", "a".repeat(242)),
+        Ok(&format!("{}@example.com", "a".repeat(242))),
+    );
     check("用户@例え.jp", Ok("用户@例え.jp"));
 }
 

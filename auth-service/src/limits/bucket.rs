@@ -24,7 +24,10 @@ impl Quota {
             1..=31_536_000_000 => millis as i64,
             _ => 31_536_000_000,
         };
-        Self { burst, refill_millis }
+        Self {
+            burst,
+            refill_millis,
+        }
     }
 
     fn capacity_millis(self) -> i64 {
@@ -42,7 +45,9 @@ pub struct Bucket {
 impl Bucket {
     /// A bucket that nothing was taken from.
     pub fn full(now: Timestamp) -> Self {
-        Self { full_at_millis: now.as_millisecond() }
+        Self {
+            full_at_millis: now.as_millisecond(),
+        }
     }
 
     /// From a store.
@@ -65,16 +70,21 @@ impl Bucket {
         if wait > 0 {
             return Err(Duration::from_millis(wait.unsigned_abs()));
         }
-        Ok(Self { full_at_millis: full_at })
+        Ok(Self {
+            full_at_millis: full_at,
+        })
     }
 
     /// The bucket with one given back.
     pub fn give_back(self, quota: Quota, now: Timestamp) -> Self {
         let now = now.as_millisecond();
-        Self { full_at_millis: (self.bounded(quota, now) - quota.refill_millis).max(now) }
+        Self {
+            full_at_millis: (self.bounded(quota, now) - quota.refill_millis).max(now),
+        }
     }
 
     fn bounded(self, quota: Quota, now: i64) -> i64 {
-        self.full_at_millis.clamp(now, now + quota.capacity_millis())
+        self.full_at_millis
+            .clamp(now, now + quota.capacity_millis())
     }
 }

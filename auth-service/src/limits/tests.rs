@@ -15,7 +15,11 @@ fn millis(count: u64) -> Duration {
 async fn guesses(world: &World, address: &str, source: &str, tries: usize) -> usize {
     let mut allowed = 0;
     for _ in 0..tries {
-        match world.limits.guess(&email(address), &at(source), start()).await {
+        match world
+            .limits
+            .guess(&email(address), &at(source), start())
+            .await
+        {
             Ok(_wrong) => allowed += 1,
             Err(LimitError::TooMany { retry_after }) => assert!(!retry_after.is_zero()),
             Err(other) => panic!("{other}"),
@@ -87,7 +91,10 @@ async fn one_source_gets_five_tries_at_an_account() {
     assert_eq!(guesses(&world, "ann@example.com", HOME, 30).await, 5);
     // Which leaves other accounts and other sources alone.
     assert_eq!(guesses(&world, "bob@example.com", HOME, 1).await, 1);
-    assert_eq!(guesses(&world, "ann@example.com", "198.51.100.1", 1).await, 1);
+    assert_eq!(
+        guesses(&world, "ann@example.com", "198.51.100.1", 1).await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -109,7 +116,11 @@ async fn a_patient_botnet_gets_fifty_and_then_one_a_day() {
         for host in 0..100 {
             let source = at(&format!("10.0.{hour}.{host}"));
             allowed += usize::from(
-                world.limits.guess(&email("ann@example.com"), &source, now).await.is_ok(),
+                world
+                    .limits
+                    .guess(&email("ann@example.com"), &source, now)
+                    .await
+                    .is_ok(),
             );
         }
     }
@@ -139,11 +150,17 @@ async fn one_source_gets_fifty_over_all_accounts() {
 #[tokio::test]
 async fn everybody_together_is_limited() {
     let world = World::new().await;
-    let settings = LimitSettings { everything: Quota::new(7, DAY), ..LimitSettings::default() };
+    let settings = LimitSettings {
+        everything: Quota::new(7, DAY),
+        ..LimitSettings::default()
+    };
     let limits = Limits::new(Arc::new(world.store.clone()), settings);
     let mut allowed = 0;
     for host in 0..20 {
-        let (email, source) = (email(&format!("p{host}@b.c")), at(&format!("10.0.0.{host}")));
+        let (email, source) = (
+            email(&format!("p{host}@b.c")),
+            at(&format!("10.0.0.{host}")),
+        );
         allowed += usize::from(limits.guess(&email, &source, start()).await.is_ok());
     }
     assert_eq!(allowed, 7);
@@ -154,8 +171,15 @@ async fn everybody_together_is_limited() {
 async fn variants_share_buckets() {
     let world = World::new().await;
     let mut allowed = 0;
-    for variant in ["ann@b.c", "ANN@b.c", " ann@B.C ", "ａnn@b.c", "ann＠b.c", "Ann@b.c", "aNN@b.c"]
-    {
+    for variant in [
+        "ann@b.c",
+        "ANN@b.c",
+        " ann@B.C ",
+        "ａnn@b.c",
+        "ann＠b.c",
+        "Ann@b.c",
+        "aNN@b.c",
+    ] {
         allowed += guesses(&world, variant, HOME, 1).await;
     }
     assert_eq!(allowed, 5);
@@ -175,7 +199,15 @@ async fn variants_share_buckets() {
 async fn sources_that_are_none_share_one_bucket() {
     let world = World::new().await;
     let mut allowed = 0;
-    for source in ["", "unix", "999.1.1.1", "127.0.0.1:80", "1' OR '1'='1", "x\r\ny", "\0"] {
+    for source in [
+        "",
+        "unix",
+        "999.1.1.1",
+        "127.0.0.1:80",
+        "1' OR '1'='1",
+        "x\r\ny",
+        "\0",
+    ] {
         allowed += guesses(&world, "ann@b.c", source, 1).await;
     }
     assert_eq!(allowed, 5);
@@ -201,11 +233,19 @@ async fn a_parallel_burst_gets_no_further() {
 async fn a_right_guess_is_given_back() {
     let world = World::new().await;
     for _ in 0..30 {
-        let attempt = world.limits.guess(&email("ann@b.c"), &at(HOME), start()).await.unwrap();
+        let attempt = world
+            .limits
+            .guess(&email("ann@b.c"), &at(HOME), start())
+            .await
+            .unwrap();
         world.limits.guessed_right(&attempt, start()).await.unwrap();
     }
     for _ in 0..30 {
-        let attempt = world.limits.guess(&email("bob@b.c"), &at(HOME), start()).await.unwrap();
+        let attempt = world
+            .limits
+            .guess(&email("bob@b.c"), &at(HOME), start())
+            .await
+            .unwrap();
         world.limits.not_tried(&attempt, start()).await.unwrap();
     }
     assert_eq!(guesses(&world, "ann@b.c", HOME, 10).await, 5);
@@ -214,13 +254,29 @@ async fn a_right_guess_is_given_back() {
 #[tokio::test]
 async fn strangers_do_not_lock_a_known_source_out() {
     let world = World::new().await;
-    world.limits.registered(&email("ann@b.c"), &at(HOME), start()).await.unwrap();
+    world
+        .limits
+        .registered(&email("ann@b.c"), &at(HOME), start())
+        .await
+        .unwrap();
     for host in 0..100 {
         guesses(&world, "ann@b.c", &format!("10.0.0.{host}"), 5).await;
     }
-    assert_eq!(guesses(&world, "ann@b.c", "10.0.1.1", 5).await, 0, "strangers are limited");
-    assert_eq!(guesses(&world, "ann@b.c", HOME, 10).await, 5, "the owner is at home");
-    assert_eq!(guesses(&world, "bob@b.c", HOME, 5).await, 5, "home is unknown to others");
+    assert_eq!(
+        guesses(&world, "ann@b.c", "10.0.1.1", 5).await,
+        0,
+        "strangers are limited"
+    );
+    assert_eq!(
+        guesses(&world, "ann@b.c", HOME, 10).await,
+        5,
+        "the owner is at home"
+    );
+    assert_eq!(
+        guesses(&world, "bob@b.c", HOME, 5).await,
+        5,
+        "home is unknown to others"
+    );
 }
 
 #[tokio::test]
@@ -229,11 +285,19 @@ async fn an_account_remembers_ten_sources() {
     let account = BucketKey::account(&email("ann@b.c"));
     for host in 0..15 {
         let (source, now) = (at(&format!("10.0.0.{host}")), start() + millis(host));
-        world.limits.registered(&email("ann@b.c"), &source, now).await.unwrap();
+        world
+            .limits
+            .registered(&email("ann@b.c"), &source, now)
+            .await
+            .unwrap();
     }
     for host in 0..15 {
         let source = BucketKey::source(&at(&format!("10.0.0.{host}")));
-        let known = world.store.is_known_source(&account, &source).await.unwrap();
+        let known = world
+            .store
+            .is_known_source(&account, &source)
+            .await
+            .unwrap();
         assert_eq!(known, host >= 5, "{host}");
     }
 }
@@ -242,7 +306,9 @@ async fn an_account_remembers_ten_sources() {
 async fn a_restart_forgives_nothing() {
     let world = World::new().await;
     assert_eq!(guesses(&world, "ann@b.c", HOME, 5).await, 5);
-    let world = world.restarted(crate::password::HashCost::insecure_for_tests()).await;
+    let world = world
+        .restarted(crate::password::HashCost::insecure_for_tests())
+        .await;
     assert_eq!(guesses(&world, "ann@b.c", HOME, 5).await, 0);
 }
 
@@ -250,7 +316,11 @@ async fn a_restart_forgives_nothing() {
 async fn full_buckets_are_dropped_in_batches_and_others_stay() {
     let world = World::new().await;
     for host in 0..10 {
-        world.limits.guest(&at(&format!("10.0.0.{host}")), start()).await.unwrap();
+        world
+            .limits
+            .guest(&at(&format!("10.0.0.{host}")), start())
+            .await
+            .unwrap();
     }
     assert_eq!(guesses(&world, "ann@b.c", HOME, 5).await, 5);
     // A guest's bucket is full again after a second, the pair's after five minutes.
@@ -284,10 +354,17 @@ async fn guests_and_registrations_are_limited_per_source() {
 async fn no_address_stands_in_the_tables() {
     let world = World::new().await;
     guesses(&world, "canary@example.com", HOME, 3).await;
-    world.limits.registered(&email("canary@example.com"), &at(HOME), start()).await.unwrap();
+    world
+        .limits
+        .registered(&email("canary@example.com"), &at(HOME), start())
+        .await
+        .unwrap();
     for (path, bytes) in world.files() {
         for needle in [b"canary".as_slice(), HOME.as_bytes()] {
-            assert!(!bytes.windows(needle.len()).any(|part| part == needle), "{path:?}");
+            assert!(
+                !bytes.windows(needle.len()).any(|part| part == needle),
+                "{path:?}"
+            );
         }
     }
 }

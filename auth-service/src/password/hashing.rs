@@ -86,22 +86,23 @@ struct Shared {
     /// One for each hash being made.
     permits: Arc<Semaphore>,
     shed: AtomicU64,
-    /// What the password of an address without an account is verified against.
+    /// What the password of an address without an account is verified against. It has
+    /// the present cost: after that was raised, an account whose person has not signed
+    /// in since answers faster, until they do.
     nobody: PasswordHash,
 }
 
 impl HashingPool {
     /// A pool of its own bounds. Makes one hash, so call it at start.
-    pub fn new(
-        settings: HashingSettings,
-        entropy: Arc<dyn Entropy>,
-    ) -> Result<Self, HashingError> {
+    pub fn new(settings: HashingSettings, entropy: Arc<dyn Entropy>) -> Result<Self, HashingError> {
         // Random, so that no password opens what does not exist.
         let mut bytes = [0; 32];
         entropy.fill(&mut bytes);
         let password = Password::received(bytes.map(|b| format!("{b:02x}")).concat());
-        let nobody =
-            settings.cost.hash(&password, &*entropy).map_err(HashingError::Failed)?;
+        let nobody = settings
+            .cost
+            .hash(&password, &*entropy)
+            .map_err(HashingError::Failed)?;
         let permits = settings.permits.get();
         Ok(Self {
             shared: Arc::new(Shared {
@@ -118,7 +119,8 @@ impl HashingPool {
     /// Hashes a password with a fresh salt.
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, HashingError> {
         let shared = Arc::clone(&self.shared);
-        self.run(move || shared.settings.cost.hash(&password, &*shared.entropy)).await
+        self.run(move || shared.settings.cost.hash(&password, &*shared.entropy))
+            .await
     }
 
     /// Whether `hash` is one of `password`. Without a hash the answer is no, after the
@@ -180,13 +182,19 @@ impl HashingPool {
     pub(crate) fn fill(&self) -> impl Drop + use<> {
         let places = self.shared.settings.permits.get() + self.shared.settings.queue;
         let places = u32::try_from(places).expect("a test's pool is small");
-        Arc::clone(&self.shared.places).try_acquire_many_owned(places).expect("an idle pool")
+        Arc::clone(&self.shared.places)
+            .try_acquire_many_owned(places)
+            .expect("an idle pool")
     }
 
     fn take_place(&self) -> Result<OwnedSemaphorePermit, HashingError> {
-        Arc::clone(&self.shared.places).try_acquire_owned().map_err(|_full| {
-            self.shared.shed.fetch_add(1, Ordering::Relaxed);
-            HashingError::Shed { retry_after: RETRY_AFTER }
-        })
+        Arc::clone(&self.shared.places)
+            .try_acquire_owned()
+            .map_err(|_full| {
+                self.shared.shed.fetch_add(1, Ordering::Relaxed);
+                HashingError::Shed {
+                    retry_after: RETRY_AFTER,
+                }
+            })
     }
 }

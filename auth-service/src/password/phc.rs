@@ -35,13 +35,25 @@ pub enum HashCostError {
 
 impl HashCost {
     /// OWASP password storage: 19 MiB, two passes, one lane.
-    pub const DEFAULT: Self = Self { memory_kib: 19_456, iterations: 2, parallelism: 1 };
+    pub const DEFAULT: Self = Self {
+        memory_kib: 19_456,
+        iterations: 2,
+        parallelism: 1,
+    };
     /// A gibibyte a login is a mistake in the settings.
-    const MAX: Self = Self { memory_kib: 1 << 20, iterations: 32, parallelism: 16 };
+    const MAX: Self = Self {
+        memory_kib: 1 << 20,
+        iterations: 32,
+        parallelism: 16,
+    };
 
     /// A cost that is neither too cheap nor absurd.
     pub fn new(memory_kib: u32, iterations: u32, parallelism: u32) -> Result<Self, HashCostError> {
-        let cost = Self { memory_kib, iterations, parallelism };
+        let cost = Self {
+            memory_kib,
+            iterations,
+            parallelism,
+        };
         let (min, max) = (Self::DEFAULT, Self::MAX);
         if !cost.is_at_least(min) {
             return Err(HashCostError::TooCheap);
@@ -66,7 +78,11 @@ impl HashCost {
     /// Some thousand times too cheap: for tests that are about something else.
     #[cfg(test)]
     pub(crate) const fn insecure_for_tests() -> Self {
-        Self { memory_kib: 8, iterations: 1, parallelism: 1 }
+        Self {
+            memory_kib: 8,
+            iterations: 1,
+            parallelism: 1,
+        }
     }
 
     fn argon2(self) -> Argon2<'static> {
@@ -83,8 +99,9 @@ impl HashCost {
     ) -> Result<PasswordHash, BoxedError> {
         let mut salt = [0; SALT_BYTES];
         entropy.fill(&mut salt);
-        let hash: phc::PasswordHash =
-            self.argon2().hash_password_with_salt(password.expose().as_bytes(), &salt)?;
+        let hash: phc::PasswordHash = self
+            .argon2()
+            .hash_password_with_salt(password.expose().as_bytes(), &salt)?;
         Ok(PasswordHash(hash))
     }
 

@@ -12,12 +12,11 @@ pub const MAX_CHARS: usize = 256;
 /// The most bytes: 256 characters of four bytes each. Checked before anything else.
 pub const MAX_BYTES: usize = 1024;
 
-/// A word takes part in the check from this many characters on: below, it is in
-/// too many innocent passwords.
-const MIN_WORD_CHARS: usize = 3;
 /// A context word and up to this many other characters are still that word:
 /// `latchkey2024`.
 const MAX_PADDING_CHARS: usize = 4;
+/// A shorter word is never most of a password that is long enough.
+const MIN_WORD_CHARS: usize = MIN_CHARS - MAX_PADDING_CHARS;
 
 /// Why a password is not acceptable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +71,10 @@ pub fn check(password: &Password, context: &Context<'_>) -> Result<(), PolicyErr
     if common::contains(&lower) {
         return Err(PolicyError::Common);
     }
-    if words(context).iter().any(|word| is_little_more_than(&lower, word)) {
+    if words(context)
+        .iter()
+        .any(|word| is_little_more_than(&lower, word))
+    {
         return Err(PolicyError::Context);
     }
     Ok(())
@@ -91,6 +93,9 @@ fn words(context: &Context<'_>) -> Vec<String> {
 }
 
 fn is_little_more_than(password: &str, word: &str) -> bool {
-    let padding = password.chars().count().saturating_sub(word.chars().count());
+    let padding = password
+        .chars()
+        .count()
+        .saturating_sub(word.chars().count());
     password.contains(word) && padding <= MAX_PADDING_CHARS
 }

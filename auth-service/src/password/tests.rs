@@ -13,7 +13,15 @@ fn password(text: &str) -> Password {
 
 fn pool(cost: HashCost, permits: usize, queue: usize) -> HashingPool {
     let permits = NonZeroUsize::new(permits).unwrap();
-    HashingPool::new(HashingSettings { cost, permits, queue }, Arc::new(OsEntropy)).unwrap()
+    HashingPool::new(
+        HashingSettings {
+            cost,
+            permits,
+            queue,
+        },
+        Arc::new(OsEntropy),
+    )
+    .unwrap()
 }
 
 fn cheap() -> HashingPool {
@@ -23,7 +31,10 @@ fn cheap() -> HashingPool {
 #[track_caller]
 fn check_policy(text: &str, expected: Result<(), PolicyError>) {
     let email = Email::parse("Margarete.Holt@example.com").unwrap();
-    let context = Context { email: Some(&email), display_name: "Grete Oakley" };
+    let context = Context {
+        email: Some(&email),
+        display_name: "Grete Oakley",
+    };
     assert_eq!(check(&password(text), &context), expected, "{text:.40}");
 }
 
@@ -82,7 +93,11 @@ fn common_passwords_are_refused() {
     for entry in list {
         assert_eq!(*entry, entry.to_lowercase(), "would never be found");
         for text in [(*entry).to_owned(), entry.to_uppercase()] {
-            assert_eq!(check(&password(&text), &context), Err(PolicyError::Common), "{text}");
+            assert_eq!(
+                check(&password(&text), &context),
+                Err(PolicyError::Common),
+                "{text}"
+            );
         }
     }
 }
@@ -94,8 +109,15 @@ async fn every_character_counts() {
     for length in [64, 72, 73, 128, 256] {
         let (one, other) = ("a".repeat(length - 1) + "x", "a".repeat(length - 1) + "y");
         let hash = pool.hash(password(&one)).await.unwrap();
-        assert!(pool.verify(password(&one), Some(hash.clone())).await.unwrap());
-        assert!(!pool.verify(password(&other), Some(hash)).await.unwrap(), "{length}");
+        assert!(
+            pool.verify(password(&one), Some(hash.clone()))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !pool.verify(password(&other), Some(hash)).await.unwrap(),
+            "{length}"
+        );
     }
 }
 
@@ -113,17 +135,29 @@ async fn bytes_are_taken_as_received() {
         ("\u{feff}bom-and-all", "bom-and-all"),
     ] {
         let hash = pool.hash(password(one)).await.unwrap();
-        assert!(pool.verify(password(one), Some(hash.clone())).await.unwrap());
-        assert!(!pool.verify(password(other), Some(hash)).await.unwrap(), "{other:?}");
+        assert!(
+            pool.verify(password(one), Some(hash.clone()))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !pool.verify(password(other), Some(hash)).await.unwrap(),
+            "{other:?}"
+        );
     }
 }
 
 /// LP-01.
 #[test]
 fn default_cost_is_the_recommended_one() {
-    let hash = HashCost::default().hash(&password("hunter22"), &OsEntropy).unwrap();
+    let hash = HashCost::default()
+        .hash(&password("hunter22"), &OsEntropy)
+        .unwrap();
     let text = hash.to_phc();
-    assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{text}");
+    assert!(
+        text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+        "{text}"
+    );
     let salt = text.split('$').nth(4).unwrap();
     assert_eq!(salt.len(), 22, "16 bytes in base64");
     assert_eq!(PasswordHash::parse(&text).unwrap(), hash);
@@ -153,7 +187,9 @@ fn costs_below_the_recommendation_are_refused() {
 #[test]
 fn a_raised_cost_asks_for_a_new_hash() {
     let pool = |m, t, p| pool(HashCost::new(m, t, p).unwrap(), 1, 1);
-    let hash = HashCost::DEFAULT.hash(&password("hunter22"), &OsEntropy).unwrap();
+    let hash = HashCost::DEFAULT
+        .hash(&password("hunter22"), &OsEntropy)
+        .unwrap();
     assert!(!pool(19_456, 2, 1).needs_rehash(&hash));
     assert!(pool(19_457, 2, 1).needs_rehash(&hash));
     assert!(pool(19_456, 3, 1).needs_rehash(&hash));
@@ -181,6 +217,11 @@ async fn nobody_has_a_password() {
 
 #[test]
 fn nothing_is_printed() {
-    let hash = HashCost::insecure_for_tests().hash(&password("hunter22"), &OsEntropy).unwrap();
-    assert_eq!(format!("{:?} {hash:?}", password("hunter22")), "Password(..) PasswordHash(..)");
+    let hash = HashCost::insecure_for_tests()
+        .hash(&password("hunter22"), &OsEntropy)
+        .unwrap();
+    assert_eq!(
+        format!("{:?} {hash:?}", password("hunter22")),
+        "Password(..) PasswordHash(..)"
+    );
 }

@@ -16,7 +16,14 @@ fn subject(kind: &str) -> Subject {
 }
 
 fn user(now: Timestamp) -> Session {
-    Session::user(subject("usr"), at("192.0.2.7"), None, now, &TTLS, &OsEntropy)
+    Session::user(
+        subject("usr"),
+        at("192.0.2.7"),
+        None,
+        now,
+        &TTLS,
+        &OsEntropy,
+    )
 }
 
 fn guest(now: Timestamp) -> Session {
@@ -30,10 +37,16 @@ fn seconds(count: u64) -> Duration {
 #[test]
 fn new_sessions_say_what_they_are() {
     let user = user(start());
-    assert_eq!((user.kind, user.authenticated_at), (SessionKind::User, Some(start())));
+    assert_eq!(
+        (user.kind, user.authenticated_at),
+        (SessionKind::User, Some(start()))
+    );
     assert_eq!(user.amr, ["pwd"]);
     let guest = guest(start());
-    assert_eq!((guest.kind, guest.authenticated_at), (SessionKind::Guest, None));
+    assert_eq!(
+        (guest.kind, guest.authenticated_at),
+        (SessionKind::Guest, None)
+    );
     assert!(guest.subject.as_str().starts_with("gst_") && guest.amr.is_empty());
 }
 
@@ -41,7 +54,11 @@ fn new_sessions_say_what_they_are() {
 fn idle_and_absolute_limit_both_hold() {
     #[track_caller]
     fn check(session: &Session, after: u64, live: bool) {
-        assert_eq!(session.is_live(start() + seconds(after)), live, "after {after} s");
+        assert_eq!(
+            session.is_live(start() + seconds(after)),
+            live,
+            "after {after} s"
+        );
     }
     check(&user(start()), 999, true);
     check(&user(start()), 1000, false);
@@ -118,13 +135,27 @@ fn sign_in_ends_guests_and_own_sessions_and_no_others() {
         assert_eq!(succession(current, subject), expected);
     }
     check(None, &person, Succession::Fresh);
-    check(Some(&guest), &person, Succession::Replaces { prior_subject: of_guest.clone() });
-    check(Some(&own(None)), &person, Succession::Replaces { prior_subject: None });
+    check(
+        Some(&guest),
+        &person,
+        Succession::Replaces {
+            prior_subject: of_guest.clone(),
+        },
+    );
+    check(
+        Some(&own(None)),
+        &person,
+        Succession::Replaces {
+            prior_subject: None,
+        },
+    );
     // The merge that no service has served yet goes along.
     check(
         Some(&own(of_guest.clone())),
         &person,
-        Succession::Replaces { prior_subject: of_guest },
+        Succession::Replaces {
+            prior_subject: of_guest,
+        },
     );
     check(Some(&user(start())), &person, Succession::OtherPerson);
 }
@@ -136,7 +167,8 @@ fn session_ids_are_read_in_their_canonical_form_alone() {
     assert_eq!(SessionId::parse(&text), Some(id));
     assert_eq!(text.as_bytes()[14], b'7', "a UUIDv7");
     for bad in [
-        text.to_uppercase().replace(|c: char| c.is_ascii_digit(), "A"),
+        text.to_uppercase()
+            .replace(|c: char| c.is_ascii_digit(), "A"),
         text.replace('-', ""),
         format!("{{{text}}}"),
         format!("urn:uuid:{text}"),
@@ -153,7 +185,10 @@ fn secrets_survive_the_cookie() {
     let secret = SessionSecret::generate(&OsEntropy);
     let text = secret.reveal();
     assert_eq!(text.len(), SECRET_CHARS);
-    assert_eq!(SessionSecret::parse(&text).map(|read| read.hash()), Some(secret.hash()));
+    assert_eq!(
+        SessionSecret::parse(&text).map(|read| read.hash()),
+        Some(secret.hash())
+    );
 }
 
 #[test]
@@ -184,7 +219,10 @@ fn refuses_what_cannot_be_a_secret() {
 #[test]
 fn secrets_print_nothing() {
     let secret = SessionSecret::generate(&OsEntropy);
-    assert_eq!(format!("{secret:?} {:?}", secret.hash()), "SessionSecret(..) SecretHash(..)");
+    assert_eq!(
+        format!("{secret:?} {:?}", secret.hash()),
+        "SessionSecret(..) SecretHash(..)"
+    );
 }
 
 /// CS-02: two thousand secrets look like noise.
@@ -195,7 +233,10 @@ fn secrets_are_random() {
         .map(|_| {
             let text = SessionSecret::generate(&OsEntropy).reveal();
             let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
-            base64::Engine::decode(&engine, &*text).unwrap().try_into().unwrap()
+            base64::Engine::decode(&engine, &*text)
+                .unwrap()
+                .try_into()
+                .unwrap()
         })
         .collect();
     assert_eq!(secrets.iter().collect::<HashSet<_>>().len(), COUNT);
@@ -207,17 +248,25 @@ fn secrets_are_random() {
     // freedom, mean 256, standard deviation 22.6; six of those are one in a billion.
     let chi_squared: f64 = (0..256)
         .map(|bit| {
-            let ones = secrets.iter().filter(|secret| secret[bit / 8] >> (bit % 8) & 1 == 1);
+            let ones = secrets
+                .iter()
+                .filter(|secret| secret[bit / 8] >> (bit % 8) & 1 == 1);
             let difference = ones.count() as f64 - COUNT as f64 / 2.0;
             difference * difference / (COUNT as f64 / 4.0)
         })
         .sum();
-    assert!((256.0 - 136.0..256.0 + 136.0).contains(&chi_squared), "{chi_squared}");
+    assert!(
+        (256.0 - 136.0..256.0 + 136.0).contains(&chi_squared),
+        "{chi_squared}"
+    );
 }
 
 #[test]
 fn clients_are_cut_to_size() {
-    let client = Client::new("::ffff:192.0.2.1", &format!("a\r\n\u{1b}[1m{}", "é".repeat(200)));
+    let client = Client::new(
+        "::ffff:192.0.2.1",
+        &format!("a\r\n\u{1b}[1m{}", "é".repeat(200)),
+    );
     assert_eq!(client.address(), "192.0.2.1");
     assert!(client.user_agent().len() <= MAX_USER_AGENT_BYTES);
     assert!(client.user_agent().starts_with("a[1mé"));

@@ -58,7 +58,10 @@ async fn no_file_holds_a_secret() {
     }
     let hash = user.secret.hash();
     let stored = |(_, bytes): &(_, Vec<u8>)| bytes.windows(32).any(|part| part == hash.as_bytes());
-    assert!(world.files().iter().any(stored), "the search finds what is there");
+    assert!(
+        world.files().iter().any(stored),
+        "the search finds what is there"
+    );
 }
 
 /// CS-09.
@@ -80,7 +83,14 @@ async fn a_session_in_use_ends_at_its_absolute_limit() {
     let day = seconds(24 * 3600);
     for _ in 0..29 {
         world.pass(day);
-        assert!(world.sessions.find_for_exchange(&user.secret).await.unwrap().is_some());
+        assert!(
+            world
+                .sessions
+                .find_for_exchange(&user.secret)
+                .await
+                .unwrap()
+                .is_some()
+        );
     }
     world.pass(day - seconds(1));
     assert!(world.sessions.get(&user.secret).await.unwrap().is_some());
@@ -104,7 +114,10 @@ async fn a_session_seen_expired_stays_so_when_the_clock_goes_back() {
 async fn a_revoked_session_stays_so_when_the_clock_goes_back() {
     let world = World::new().await;
     let guest = guest(&world).await;
-    assert_eq!(world.sessions.end(&guest.secret).await.unwrap(), Some(guest.session.id));
+    assert_eq!(
+        world.sessions.end(&guest.secret).await.unwrap(),
+        Some(guest.session.id)
+    );
     world.clock.set(guest.session.created_at - seconds(3600));
     assert!(world.sessions.get(&guest.secret).await.unwrap().is_none());
 }
@@ -112,7 +125,10 @@ async fn a_revoked_session_stays_so_when_the_clock_goes_back() {
 async fn writes(world: &World) -> i64 {
     // `data_version` of a connection moves when another one commits; total_changes
     // counts what this, the only writer, changed.
-    sqlx::query_scalar("SELECT total_changes()").fetch_one(world.store.writer()).await.unwrap()
+    sqlx::query_scalar("SELECT total_changes()")
+        .fetch_one(world.store.writer())
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -122,9 +138,20 @@ async fn a_thousand_requests_are_one_write() {
     let before = writes(&world).await;
     for _ in 0..1000 {
         world.pass(seconds(4));
-        assert!(world.sessions.find_for_exchange(&user.secret).await.unwrap().is_some());
+        assert!(
+            world
+                .sessions
+                .find_for_exchange(&user.secret)
+                .await
+                .unwrap()
+                .is_some()
+        );
     }
-    assert_eq!(writes(&world).await - before, 1, "4 000 s, and one hour is the interval");
+    assert_eq!(
+        writes(&world).await - before,
+        1,
+        "4 000 s, and one hour is the interval"
+    );
     let found = world.sessions.get(&user.secret).await.unwrap().unwrap();
     assert_eq!(found.last_seen_at, user.session.created_at + seconds(3600));
 }
@@ -134,12 +161,28 @@ async fn a_thousand_requests_are_one_write() {
 async fn a_touch_that_cannot_be_written_does_not_fail_the_exchange() {
     let world = World::new().await;
     let guest = guest(&world).await;
-    sqlx::query("PRAGMA query_only = 1").execute(world.store.writer()).await.unwrap();
+    sqlx::query("PRAGMA query_only = 1")
+        .execute(world.store.writer())
+        .await
+        .unwrap();
     world.pass(seconds(2 * 3600 + 1));
-    let found = world.sessions.find_for_exchange(&guest.secret).await.unwrap().unwrap();
+    let found = world
+        .sessions
+        .find_for_exchange(&guest.secret)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(found, guest.session);
-    sqlx::query("PRAGMA query_only = 0").execute(world.store.writer()).await.unwrap();
-    let found = world.sessions.find_for_exchange(&guest.secret).await.unwrap().unwrap();
+    sqlx::query("PRAGMA query_only = 0")
+        .execute(world.store.writer())
+        .await
+        .unwrap();
+    let found = world
+        .sessions
+        .find_for_exchange(&guest.secret)
+        .await
+        .unwrap()
+        .unwrap();
     assert_ne!(found.last_seen_at, guest.session.last_seen_at);
 }
 
@@ -171,15 +214,27 @@ async fn only_ones_own_sessions_can_be_revoked() {
     let world = World::new().await;
     let (_, ann) = world.register("ann@example.com").await;
     let (_, bob) = world.register("bob@example.com").await;
-    let outcome = world.sessions.revoke(&bob.secret, ann.session.id).await.unwrap();
+    let outcome = world
+        .sessions
+        .revoke(&bob.secret, ann.session.id)
+        .await
+        .unwrap();
     assert_eq!(outcome, Some(Revoked::NotFound));
     assert!(world.sessions.get(&ann.secret).await.unwrap().is_some());
 
     let other = signed_in(&world, "ann@example.com").await;
-    let outcome = world.sessions.revoke(&ann.secret, other.session.id).await.unwrap();
+    let outcome = world
+        .sessions
+        .revoke(&ann.secret, other.session.id)
+        .await
+        .unwrap();
     assert_eq!(outcome, Some(Revoked::Done));
     assert!(world.sessions.get(&other.secret).await.unwrap().is_none());
-    let again = world.sessions.revoke(&ann.secret, other.session.id).await.unwrap();
+    let again = world
+        .sessions
+        .revoke(&ann.secret, other.session.id)
+        .await
+        .unwrap();
     assert_eq!(again, Some(Revoked::NotFound));
 }
 
@@ -187,9 +242,20 @@ async fn only_ones_own_sessions_can_be_revoked() {
 async fn one_may_revoke_the_session_one_asks_with() {
     let world = World::new().await;
     let (_, ann) = world.register("ann@example.com").await;
-    let outcome = world.sessions.revoke(&ann.secret, ann.session.id).await.unwrap();
+    let outcome = world
+        .sessions
+        .revoke(&ann.secret, ann.session.id)
+        .await
+        .unwrap();
     assert_eq!(outcome, Some(Revoked::Done));
-    assert_eq!(world.sessions.revoke(&ann.secret, ann.session.id).await.unwrap(), None);
+    assert_eq!(
+        world
+            .sessions
+            .revoke(&ann.secret, ann.session.id)
+            .await
+            .unwrap(),
+        None
+    );
 }
 
 #[tokio::test]
@@ -236,5 +302,12 @@ async fn guests_are_limited_per_source() {
 async fn a_guest_has_no_account() {
     let world = World::new().await;
     let guest = guest(&world).await;
-    assert!(world.store.find_account(&guest.session.subject).await.unwrap().is_none());
+    assert!(
+        world
+            .store
+            .find_account(&guest.session.subject)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }

@@ -12,10 +12,11 @@ mod signing_keys;
 use std::path::Path;
 
 use chassis::sqlite::{Database, is_unavailable};
+use sqlx::migrate::{MigrateError, Migrator};
 
 use super::StoreError;
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// The auth service's database.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ pub enum OpenError {
     Open(#[from] chassis::sqlite::OpenError),
     /// Its tables cannot be brought up to date.
     #[error("cannot migrate the database")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[from] MigrateError),
 }
 
 impl SqliteStore {
@@ -40,9 +41,15 @@ impl SqliteStore {
         Self::from_database(chassis::sqlite::open(path).await?).await
     }
 
-    /// Brings an open database's tables up to date.
+    /// Brings an open database's tables up to date: all of it or nothing, and under
+    /// the write lock, so that programs that start together do it once (sqlx itself
+    /// takes no lock on SQLite).
     pub async fn from_database(database: Database) -> Result<Self, OpenError> {
-        MIGRATIONS.run(database.writer()).await?;
+        let mut transaction = database.write().await.map_err(MigrateError::Execute)?;
+        MIGRATIONS
+            .run_direct(None, &mut *transaction, false)
+            .await?;
+        transaction.commit().await.map_err(MigrateError::Execute)?;
         Ok(Self { database })
     }
 
@@ -71,7 +78,7 @@ impl From<sqlx::Error> for StoreError {
 /// Whether a statement hit a unique index on `columns` (`table.column`): SQLite names
 /// the columns, not the index.
 fn violates_unique(error: &sqlx::Error, columns: &str) -> bool {
-    error.as_database_error().is_some_and(|error| {
-        error.is_unique_violation() && error.message().ends_with(columns)
-    })
+    error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation() && error.message().ends_with(columns))
 }

@@ -36,7 +36,9 @@ pub(super) use on_every_store;
 
 pub(super) async fn sqlite() -> (tempfile::TempDir, SqliteStore) {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&directory.path().join("auth.db")).await.unwrap();
+    let store = SqliteStore::open(&directory.path().join("auth.db"))
+        .await
+        .unwrap();
     (directory, store)
 }
 
@@ -44,8 +46,10 @@ pub(super) async fn sqlite() -> (tempfile::TempDir, SqliteStore) {
 pub(super) fn phc(name: &str) -> PasswordHash {
     use base64::Engine as _;
     let name = base64::engine::general_purpose::STANDARD_NO_PAD.encode(format!("{name:_<16}"));
-    PasswordHash::parse(&format!("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQxMjM0NTY${name}"))
-        .unwrap()
+    PasswordHash::parse(&format!(
+        "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQxMjM0NTY${name}"
+    ))
+    .unwrap()
 }
 
 pub(super) fn account(email: &str) -> Account {
@@ -59,16 +63,32 @@ pub(super) fn account(email: &str) -> Account {
 }
 
 pub(super) fn user_session(subject: &Subject, now: Timestamp) -> NewSession {
-    record(Session::user(subject.clone(), at("::1"), None, now, &SessionTtls::default(), &OsEntropy))
+    record(Session::user(
+        subject.clone(),
+        at("::1"),
+        None,
+        now,
+        &SessionTtls::default(),
+        &OsEntropy,
+    ))
 }
 
 pub(super) fn guest_session(now: Timestamp) -> NewSession {
-    record(Session::guest(at("192.0.2.1"), now, &SessionTtls::default(), &OsEntropy))
+    record(Session::guest(
+        at("192.0.2.1"),
+        now,
+        &SessionTtls::default(),
+        &OsEntropy,
+    ))
 }
 
 fn record(session: Session) -> NewSession {
     let secret_hash = SessionSecret::generate(&OsEntropy).hash();
-    NewSession { session, secret_hash, replaces: None }
+    NewSession {
+        session,
+        secret_hash,
+        replaces: None,
+    }
 }
 
 /// An account and its first session, in the store.
@@ -112,7 +132,13 @@ async fn an_account_is_found_as_it_was_made(store: &impl Store) {
         assert_eq!((found.created_at, found.disabled_at), (start(), None));
     }
     let nobody = Email::parse("bob@example.com").unwrap();
-    assert!(store.find_account_by_email(&nobody).await.unwrap().is_none());
+    assert!(
+        store
+            .find_account_by_email(&nobody)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 async fn an_address_is_taken_once_however_it_is_written(store: &impl Store) {
@@ -120,7 +146,10 @@ async fn an_address_is_taken_once_however_it_is_written(store: &impl Store) {
     for variant in ["ann@example.com", "ANN@EXAMPLE.COM", " ａnn@example.com "] {
         let again = account(variant);
         let session = user_session(&again.subject, start());
-        assert_eq!(store.register(&again, &session).await.unwrap(), Registered::EmailTaken);
+        assert_eq!(
+            store.register(&again, &session).await.unwrap(),
+            Registered::EmailTaken
+        );
     }
 }
 
@@ -131,9 +160,24 @@ async fn a_taken_address_changes_nothing(store: &impl Store) {
     let again = account("ann@example.com");
     let mut session = user_session(&again.subject, start());
     session.replaces = Some(guest.secret_hash);
-    assert_eq!(store.register(&again, &session).await.unwrap(), Registered::EmailTaken);
-    assert!(store.find_session(&guest.secret_hash).await.unwrap().is_some());
-    assert!(store.find_session(&session.secret_hash).await.unwrap().is_none());
+    assert_eq!(
+        store.register(&again, &session).await.unwrap(),
+        Registered::EmailTaken
+    );
+    assert!(
+        store
+            .find_session(&guest.secret_hash)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        store
+            .find_session(&session.secret_hash)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 async fn registering_ends_the_session_it_replaces(store: &impl Store) {
@@ -143,27 +187,66 @@ async fn registering_ends_the_session_it_replaces(store: &impl Store) {
     let mut session = user_session(&account.subject, start());
     session.replaces = Some(guest.secret_hash);
     let ended = vec![guest.session.id];
-    assert_eq!(store.register(&account, &session).await.unwrap(), Registered::Done { ended });
-    assert!(store.find_session(&guest.secret_hash).await.unwrap().is_none());
-    assert!(store.find_session(&session.secret_hash).await.unwrap().is_some());
+    assert_eq!(
+        store.register(&account, &session).await.unwrap(),
+        Registered::Done { ended }
+    );
+    assert!(
+        store
+            .find_session(&guest.secret_hash)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        store
+            .find_session(&session.secret_hash)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 async fn registering_over_a_session_that_is_gone_changes_nothing(store: &impl Store) {
     let account = account("ann@example.com");
     let mut session = user_session(&account.subject, start());
     session.replaces = Some(guest_session(start()).secret_hash);
-    assert_eq!(store.register(&account, &session).await.unwrap(), Registered::ReplacedGone);
-    assert!(store.find_account(&account.subject).await.unwrap().is_none());
-    assert!(store.find_session(&session.secret_hash).await.unwrap().is_none());
+    assert_eq!(
+        store.register(&account, &session).await.unwrap(),
+        Registered::ReplacedGone
+    );
+    assert!(
+        store
+            .find_account(&account.subject)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        store
+            .find_session(&session.secret_hash)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 async fn signing_in_over_a_session_that_is_gone_changes_nothing(store: &impl Store) {
     let (account, _) = registered(store, "ann@example.com").await;
     let mut session = user_session(&account.subject, start());
     session.replaces = Some(guest_session(start()).secret_hash);
-    let signed_in = store.sign_in(&session, &phc("first"), Some(&phc("second"))).await.unwrap();
+    let signed_in = store
+        .sign_in(&session, &phc("first"), Some(&phc("second")))
+        .await
+        .unwrap();
     assert_eq!(signed_in, SignedIn::ReplacedGone);
-    assert!(store.find_session(&session.secret_hash).await.unwrap().is_none());
+    assert!(
+        store
+            .find_session(&session.secret_hash)
+            .await
+            .unwrap()
+            .is_none()
+    );
     let found = store.find_account(&account.subject).await.unwrap().unwrap();
     assert_eq!(found.password_hash, phc("first"));
 }
@@ -173,7 +256,13 @@ async fn a_changed_account_is_not_signed_in_to(store: &impl Store) {
     let session = user_session(&account.subject, start());
     let signed_in = store.sign_in(&session, &phc("stale"), None).await.unwrap();
     assert_eq!(signed_in, SignedIn::AccountChanged);
-    assert!(store.find_session(&session.secret_hash).await.unwrap().is_none());
+    assert!(
+        store
+            .find_session(&session.secret_hash)
+            .await
+            .unwrap()
+            .is_none()
+    );
 
     let nobody = user_session(&super::tests::account("x@y").subject, start());
     let signed_in = store.sign_in(&nobody, &phc("first"), None).await.unwrap();
@@ -183,15 +272,24 @@ async fn a_changed_account_is_not_signed_in_to(store: &impl Store) {
 async fn signing_in_sets_the_new_hash(store: &impl Store) {
     let (account, _) = registered(store, "ann@example.com").await;
     let session = user_session(&account.subject, start());
-    let signed_in = store.sign_in(&session, &phc("first"), Some(&phc("second"))).await.unwrap();
+    let signed_in = store
+        .sign_in(&session, &phc("first"), Some(&phc("second")))
+        .await
+        .unwrap();
     assert_eq!(signed_in, SignedIn::Done { ended: vec![] });
     let found = store.find_account(&account.subject).await.unwrap().unwrap();
     assert_eq!(found.password_hash, phc("second"));
 }
 
 async fn a_disabled_account_reads_back_as_such(store: &impl Store) {
-    let account = Account { disabled_at: Some(start()), ..account("ann@example.com") };
-    store.register(&account, &user_session(&account.subject, start())).await.unwrap();
+    let account = Account {
+        disabled_at: Some(start()),
+        ..account("ann@example.com")
+    };
+    store
+        .register(&account, &user_session(&account.subject, start()))
+        .await
+        .unwrap();
     let found = store.find_account(&account.subject).await.unwrap().unwrap();
     assert_eq!(found.disabled_at, Some(start()));
     let session = user_session(&account.subject, start());
@@ -218,22 +316,62 @@ async fn changing_the_password_ends_all_other_sessions(store: &impl Store) {
 
     let change = change(&first, &phc("second"));
     let changed = store.change_password(&change).await.unwrap();
-    assert_eq!(changed, PasswordChanged::Done { ended: vec![second.session.id] });
-    assert!(store.find_session(&second.secret_hash).await.unwrap().is_none());
-    assert!(store.find_session(&first.secret_hash).await.unwrap().is_none());
-    let kept = store.find_session(&change.new_secret).await.unwrap().unwrap();
+    assert_eq!(
+        changed,
+        PasswordChanged::Done {
+            ended: vec![second.session.id]
+        }
+    );
+    assert!(
+        store
+            .find_session(&second.secret_hash)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        store
+            .find_session(&first.secret_hash)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let kept = store
+        .find_session(&change.new_secret)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(kept, change.session);
-    assert!(store.find_session(&stranger.secret_hash).await.unwrap().is_some());
+    assert!(
+        store
+            .find_session(&stranger.secret_hash)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 async fn of_two_password_changes_one_wins(store: &impl Store) {
     let (account, session) = registered(store, "ann@example.com").await;
-    let (one, other) = (change(&session, &phc("one")), change(&session, &phc("other")));
+    let (one, other) = (
+        change(&session, &phc("one")),
+        change(&session, &phc("other")),
+    );
     let (one, other) = tokio::join!(store.change_password(&one), store.change_password(&other));
     let outcomes = [one.unwrap(), other.unwrap()];
-    let done = outcomes.iter().filter(|o| matches!(o, PasswordChanged::Done { .. })).count();
+    let done = outcomes
+        .iter()
+        .filter(|o| matches!(o, PasswordChanged::Done { .. }))
+        .count();
     assert_eq!(done, 1, "{outcomes:?}");
-    assert_eq!(store.list_sessions(&account.subject, start()).await.unwrap().len(), 1);
+    assert_eq!(
+        store
+            .list_sessions(&account.subject, start())
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 async fn a_password_is_not_changed_without_its_session(store: &impl Store) {
@@ -241,16 +379,31 @@ async fn a_password_is_not_changed_without_its_session(store: &impl Store) {
     let other = user_session(&account.subject, start());
     store.sign_in(&other, &phc("first"), None).await.unwrap();
     store.end_session(&session.secret_hash).await.unwrap();
-    let changed = store.change_password(&change(&session, &phc("second"))).await.unwrap();
+    let changed = store
+        .change_password(&change(&session, &phc("second")))
+        .await
+        .unwrap();
     assert_eq!(changed, PasswordChanged::Gone);
     let found = store.find_account(&account.subject).await.unwrap().unwrap();
     assert_eq!(found.password_hash, phc("first"));
-    assert!(store.find_session(&other.secret_hash).await.unwrap().is_some());
+    assert!(
+        store
+            .find_session(&other.secret_hash)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }
 
 /// ST-02.
 async fn injection_strings_are_just_strings(store: &impl Store) {
-    for text in ["'; DROP TABLE accounts; --", "\" OR \"\"=\"", "%_[a]*?", "${jndi:x}", "\\'"] {
+    for text in [
+        "'; DROP TABLE accounts; --",
+        "\" OR \"\"=\"",
+        "%_[a]*?",
+        "${jndi:x}",
+        "\\'",
+    ] {
         let typed = format!("{}@b.c", text.replace(' ', "+"));
         let mut account = account(&typed);
         account.display_name = DisplayName::parse(text).unwrap();
@@ -260,9 +413,16 @@ async fn injection_strings_are_just_strings(store: &impl Store) {
         let session = Session::user(subject, client, None, start(), &ttls, &OsEntropy);
         let new = record(session.clone());
         store.register(&account, &new).await.unwrap();
-        let found = store.find_account_by_email(&account.email).await.unwrap().unwrap();
+        let found = store
+            .find_account_by_email(&account.email)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(found.display_name.as_str(), text);
-        assert_eq!(store.find_session(&new.secret_hash).await.unwrap(), Some(session));
+        assert_eq!(
+            store.find_session(&new.secret_hash).await.unwrap(),
+            Some(session)
+        );
     }
 }
 
@@ -297,7 +457,13 @@ async fn keys_are_loaded_oldest_first(store: &impl Store) {
     };
     assert!(store.insert_first_active(&key("old", 5)).await.unwrap());
     assert!(store.insert_first_active(&upcoming).await.unwrap());
-    let kids: Vec<_> = store.load_all().await.unwrap().into_iter().map(|key| key.kid).collect();
+    let kids: Vec<_> = store
+        .load_all()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|key| key.kid)
+        .collect();
     assert_eq!(kids, ["old", "new"]);
 }
 
@@ -312,8 +478,99 @@ async fn sqlite_files_open_again_and_are_private() {
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let store = SqliteStore::open(&path).await.unwrap();
-    assert!(store.find_account(&account.subject).await.unwrap().is_some());
-    assert_eq!(store.find_session(&session.secret_hash).await.unwrap(), Some(session.session));
+    assert!(
+        store
+            .find_account(&account.subject)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(
+        store.find_session(&session.secret_hash).await.unwrap(),
+        Some(session.session)
+    );
+}
+
+#[tokio::test]
+async fn programs_that_start_together_migrate_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("auth.db");
+    SqliteStore::open(&path).await.unwrap().close().await;
+    std::fs::remove_file(&path).unwrap();
+    let stores = futures::future::join_all((0..4).map(|_| SqliteStore::open(&path))).await;
+    let stores: Vec<_> = stores.into_iter().map(Result::unwrap).collect();
+    let (account, _) = registered(&stores[0], "ann@example.com").await;
+    for store in &stores {
+        assert!(
+            store
+                .find_account(&account.subject)
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+}
+
+/// ST-03: whichever statement of a step fails, nothing of the step remains.
+#[tokio::test]
+async fn a_step_that_fails_halfway_leaves_nothing() {
+    for (operation, message) in [("INSERT", "no insert"), ("DELETE", "no delete")] {
+        let (_directory, store) = sqlite().await;
+        let (ann, first) = registered(&store, "ann@example.com").await;
+        let second = user_session(&ann.subject, start());
+        store.sign_in(&second, &phc("first"), None).await.unwrap();
+        let guest = guest_session(start());
+        store.create_session(&guest).await.unwrap();
+        fail_on_sessions(&store, operation, message).await;
+
+        let bob = account("bob@example.com");
+        let mut session = user_session(&bob.subject, start());
+        session.replaces = Some(guest.secret_hash);
+        assert!(matches!(
+            store.register(&bob, &session).await,
+            Err(StoreError::Internal(_))
+        ));
+        assert!(store.find_account(&bob.subject).await.unwrap().is_none());
+
+        session = user_session(&ann.subject, start());
+        session.replaces = Some(guest.secret_hash);
+        let signed_in = store
+            .sign_in(&session, &phc("first"), Some(&phc("second")))
+            .await;
+        assert!(matches!(signed_in, Err(StoreError::Internal(_))));
+        assert!(
+            store
+                .find_session(&guest.secret_hash)
+                .await
+                .unwrap()
+                .is_some()
+        );
+
+        if operation == "DELETE" {
+            let changed = store.change_password(&change(&first, &phc("second"))).await;
+            assert!(matches!(changed, Err(StoreError::Internal(_))));
+        }
+        let found = store.find_account(&ann.subject).await.unwrap().unwrap();
+        assert_eq!(found.password_hash, phc("first"));
+        for session in [&first, &second] {
+            assert!(
+                store
+                    .find_session(&session.secret_hash)
+                    .await
+                    .unwrap()
+                    .is_some()
+            );
+        }
+    }
+}
+
+async fn fail_on_sessions(store: &SqliteStore, operation: &str, message: &str) {
+    let trigger = format!(
+        "CREATE TRIGGER fails BEFORE {operation} ON sessions \
+         BEGIN SELECT RAISE(ABORT, '{message}'); END"
+    );
+    let trigger = sqlx::query(sqlx::AssertSqlSafe(trigger));
+    trigger.execute(store.writer()).await.unwrap();
 }
 
 /// FT-01: a store that is away says so; it does not say "not found".
@@ -323,20 +580,41 @@ async fn a_closed_store_is_unavailable() {
     let (account, session) = registered(&store, "ann@example.com").await;
     store.close().await;
     let found = store.find_session(&session.secret_hash).await;
-    assert!(matches!(found, Err(StoreError::Unavailable(_))), "{found:?}");
+    assert!(
+        matches!(found, Err(StoreError::Unavailable(_))),
+        "{found:?}"
+    );
     let found = store.find_account(&account.subject).await;
-    assert!(matches!(found, Err(StoreError::Unavailable(_))), "{found:?}");
+    assert!(
+        matches!(found, Err(StoreError::Unavailable(_))),
+        "{found:?}"
+    );
     let ended = store.end_session(&session.secret_hash).await;
-    assert!(matches!(ended, Err(StoreError::Unavailable(_))), "{ended:?}");
+    assert!(
+        matches!(ended, Err(StoreError::Unavailable(_))),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_row_that_nobody_wrote_is_corrupt() {
     let (_directory, store) = sqlite().await;
     let (account, _) = registered(&store, "ann@example.com").await;
-    sqlx::query("UPDATE accounts SET password_hash = 'plain'").execute(store.writer()).await.unwrap();
+    sqlx::query("UPDATE accounts SET password_hash = 'plain'")
+        .execute(store.writer())
+        .await
+        .unwrap();
     let found = store.find_account(&account.subject).await;
-    assert!(matches!(found, Err(StoreError::Corrupt { table: "accounts", .. })), "{found:?}");
+    assert!(
+        matches!(
+            found,
+            Err(StoreError::Corrupt {
+                table: "accounts",
+                ..
+            })
+        ),
+        "{found:?}"
+    );
 }
 
 /// The exchange reads one table by its primary key.
@@ -350,5 +628,8 @@ async fn finding_a_session_is_one_indexed_read() {
             .await
             .unwrap();
     assert_eq!(plan.len(), 1, "{plan:?}");
-    assert!(plan[0].3.starts_with("SEARCH sessions USING PRIMARY KEY"), "{plan:?}");
+    assert!(
+        plan[0].3.starts_with("SEARCH sessions USING PRIMARY KEY"),
+        "{plan:?}"
+    );
 }

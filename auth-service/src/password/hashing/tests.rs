@@ -7,14 +7,24 @@ fn password(text: &str) -> Password {
 
 fn pool(cost: HashCost, permits: usize, queue: usize) -> HashingPool {
     let permits = NonZeroUsize::new(permits).unwrap();
-    HashingPool::new(HashingSettings { cost, permits, queue }, Arc::new(OsEntropy)).unwrap()
+    HashingPool::new(
+        HashingSettings {
+            cost,
+            permits,
+            queue,
+        },
+        Arc::new(OsEntropy),
+    )
+    .unwrap()
 }
 
 /// Work that runs until it is told to stop.
-fn blocker() -> (std::sync::mpsc::Sender<()>, impl FnOnce() -> Result<(), BoxedError>)
-{
+fn blocker() -> (
+    std::sync::mpsc::Sender<()>,
+    impl FnOnce() -> Result<(), BoxedError>,
+) {
     let (release, wait) = std::sync::mpsc::channel();
-    (release, move || Ok(wait.recv().unwrap_or(())))
+    (release, move || Ok(wait.recv()?))
 }
 
 async fn until(pool: &HashingPool, waiting: usize, running: usize) {
@@ -40,13 +50,27 @@ async fn a_full_queue_sheds() {
 
     let shed = pool.hash(password("hunter22")).await;
     assert!(matches!(shed, Err(HashingError::Shed { retry_after }) if !retry_after.is_zero()));
-    assert_eq!(pool.stats(), HashingStats { waiting: 1, running: 1, shed: 1 });
+    assert_eq!(
+        pool.stats(),
+        HashingStats {
+            waiting: 1,
+            running: 1,
+            shed: 1
+        }
+    );
 
     release.send(()).unwrap();
     running.await.unwrap().unwrap();
     assert!(!waiting.await.unwrap().unwrap());
     assert!(pool.hash(password("hunter22")).await.is_ok());
-    assert_eq!(pool.stats(), HashingStats { waiting: 0, running: 0, shed: 1 });
+    assert_eq!(
+        pool.stats(),
+        HashingStats {
+            waiting: 0,
+            running: 0,
+            shed: 1
+        }
+    );
 }
 
 #[tokio::test]
@@ -78,7 +102,9 @@ async fn a_caller_that_goes_away_leaks_no_permit() {
 #[tokio::test]
 async fn a_panic_is_an_error_and_leaks_no_permit() {
     let pool = pool(HashCost::insecure_for_tests(), 1, 0);
-    let failed = pool.run(|| -> Result<(), _> { panic!("seen in a test") }).await;
+    let failed = pool
+        .run(|| -> Result<(), _> { panic!("seen in a test") })
+        .await;
     assert!(matches!(failed, Err(HashingError::Failed(_))));
     assert!(pool.hash(password("hunter22")).await.is_ok());
 }

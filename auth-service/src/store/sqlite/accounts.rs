@@ -76,7 +76,12 @@ impl AccountStore for SqliteStore {
         change: &PasswordChange,
     ) -> Result<PasswordChanged, StoreError> {
         let mut transaction = self.database.write().await?;
-        let PasswordChange { subject, verified, password_hash, .. } = change;
+        let PasswordChange {
+            subject,
+            verified,
+            password_hash,
+            ..
+        } = change;
         if !set_password(&mut transaction, subject, verified, password_hash).await?
             || !rotate(&mut transaction, change).await?
         {
@@ -90,10 +95,7 @@ impl AccountStore for SqliteStore {
 }
 
 /// False: the address is taken.
-async fn insert(
-    connection: &mut SqliteConnection,
-    account: &Account,
-) -> Result<bool, StoreError> {
+async fn insert(connection: &mut SqliteConnection, account: &Account) -> Result<bool, StoreError> {
     let inserted = sqlx::query(
         "INSERT INTO accounts (subject, email, email_normalised, display_name, password_hash, \
              created_at, disabled_at) \
@@ -160,7 +162,12 @@ async fn rotate(
          WHERE secret_hash = ? AND subject = ?",
     )
     .bind(change.new_secret.as_bytes())
-    .bind(change.session.authenticated_at.map(Timestamp::as_millisecond))
+    .bind(
+        change
+            .session
+            .authenticated_at
+            .map(Timestamp::as_millisecond),
+    )
     .bind(change.old_secret.as_bytes())
     .bind(change.subject.as_str())
     .execute(connection)

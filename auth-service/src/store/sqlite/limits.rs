@@ -35,7 +35,12 @@ impl LimitStore for SqliteStore {
         let mut transaction = self.database.write().await?;
         for charge in charges {
             let bucket = load(&mut transaction, &charge.key, now).await?;
-            save(&mut transaction, &charge.key, bucket.give_back(charge.quota, now)).await?;
+            save(
+                &mut transaction,
+                &charge.key,
+                bucket.give_back(charge.quota, now),
+            )
+            .await?;
         }
         Ok(transaction.commit().await?)
     }
@@ -105,7 +110,10 @@ async fn taken(
     let mut buckets = Vec::with_capacity(charges.len());
     let mut retry_after = None;
     for charge in charges {
-        match load(connection, &charge.key, now).await?.take(charge.quota, now) {
+        match load(connection, &charge.key, now)
+            .await?
+            .take(charge.quota, now)
+        {
             Ok(bucket) => buckets.push(bucket),
             Err(wait) => retry_after = retry_after.max(Some(wait)),
         }

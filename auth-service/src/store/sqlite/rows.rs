@@ -23,7 +23,10 @@ pub(super) struct AccountRow {
 
 impl AccountRow {
     pub(super) fn into_account(self) -> Result<Account, StoreError> {
-        self.read().map_err(|source| StoreError::Corrupt { table: "accounts", source })
+        self.read().map_err(|source| StoreError::Corrupt {
+            table: "accounts",
+            source,
+        })
     }
 
     fn read(self) -> Result<Account, BoxedError> {
@@ -33,7 +36,10 @@ impl AccountRow {
             display_name: DisplayName::parse(&self.display_name)?,
             password_hash: PasswordHash::parse(&self.password_hash)?,
             created_at: Timestamp::from_millisecond(self.created_at)?,
-            disabled_at: self.disabled_at.map(Timestamp::from_millisecond).transpose()?,
+            disabled_at: self
+                .disabled_at
+                .map(Timestamp::from_millisecond)
+                .transpose()?,
         })
     }
 }
@@ -56,7 +62,10 @@ pub(super) struct SessionRow {
 
 impl SessionRow {
     pub(super) fn into_session(self) -> Result<Session, StoreError> {
-        self.read().map_err(|source| StoreError::Corrupt { table: "sessions", source })
+        self.read().map_err(|source| StoreError::Corrupt {
+            table: "sessions",
+            source,
+        })
     }
 
     fn read(self) -> Result<Session, BoxedError> {
@@ -72,7 +81,11 @@ impl SessionRow {
             absolute_expires_at: Timestamp::from_millisecond(self.absolute_expires_at)?,
             amr: self.amr.split_whitespace().map(str::to_owned).collect(),
             client: Client::new(&self.address, &self.user_agent),
-            prior_subject: self.prior_subject.as_deref().map(Subject::parse).transpose()?,
+            prior_subject: self
+                .prior_subject
+                .as_deref()
+                .map(Subject::parse)
+                .transpose()?,
         })
     }
 }
@@ -118,7 +131,10 @@ pub(super) struct SigningKeyRow {
 
 impl SigningKeyRow {
     pub(super) fn into_record(self) -> Result<SigningKeyRecord, StoreError> {
-        self.read().map_err(|source| StoreError::Corrupt { table: "signing_keys", source })
+        self.read().map_err(|source| StoreError::Corrupt {
+            table: "signing_keys",
+            source,
+        })
     }
 
     fn read(self) -> Result<SigningKeyRecord, BoxedError> {
@@ -129,8 +145,14 @@ impl SigningKeyRow {
             public_key: self.public_key,
             encrypted_private_key: self.encrypted_private_key,
             created_at: Timestamp::from_millisecond(self.created_at)?,
-            activated_at: self.activated_at.map(Timestamp::from_millisecond).transpose()?,
-            retiring_at: self.retiring_at.map(Timestamp::from_millisecond).transpose()?,
+            activated_at: self
+                .activated_at
+                .map(Timestamp::from_millisecond)
+                .transpose()?,
+            retiring_at: self
+                .retiring_at
+                .map(Timestamp::from_millisecond)
+                .transpose()?,
         })
     }
 }

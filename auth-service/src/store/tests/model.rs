@@ -108,16 +108,28 @@ impl Model {
             assert_eq!(outcome, SignedIn::ReplacedGone);
             return;
         }
-        let ended: Vec<_> = over.map(|index| self.ever[index].session.id).into_iter().collect();
-        assert_eq!(outcome, SignedIn::Done { ended: ended.clone() });
+        let ended: Vec<_> = over
+            .map(|index| self.ever[index].session.id)
+            .into_iter()
+            .collect();
+        assert_eq!(
+            outcome,
+            SignedIn::Done {
+                ended: ended.clone()
+            }
+        );
         self.end(&ended);
         self.add(new);
     }
 
     async fn touch(&mut self, store: &impl Store, session: usize) {
-        let Some(index) = self.pick(session) else { return };
+        let Some(index) = self.pick(session) else {
+            return;
+        };
         let known = &self.ever[index].session;
-        let Some(touch) = known.touch(self.now, &SessionTtls::default()) else { return };
+        let Some(touch) = known.touch(self.now, &SessionTtls::default()) else {
+            return;
+        };
         let touched = store.touch_session(&touch).await.unwrap();
         assert_eq!(touched, self.is_there(index));
         let session = &mut self.ever[index].session;
@@ -125,14 +137,21 @@ impl Model {
     }
 
     async fn end_one(&mut self, store: &impl Store, session: usize) {
-        let Some(index) = self.pick(session) else { return };
-        let ended = store.end_session(&self.ever[index].secret_hash).await.unwrap();
+        let Some(index) = self.pick(session) else {
+            return;
+        };
+        let ended = store
+            .end_session(&self.ever[index].secret_hash)
+            .await
+            .unwrap();
         assert_eq!(ended.is_some(), self.is_there(index));
         self.end(ended.as_slice());
     }
 
     async fn revoke(&mut self, store: &impl Store, person: usize, session: usize) {
-        let Some(index) = self.pick(session) else { return };
+        let Some(index) = self.pick(session) else {
+            return;
+        };
         let subject = &self.people[person].0.subject;
         let session = &self.ever[index].session;
         let expected =
@@ -146,7 +165,9 @@ impl Model {
     }
 
     async fn revoke_others(&mut self, store: &impl Store, session: usize) {
-        let Some(index) = self.pick(session) else { return };
+        let Some(index) = self.pick(session) else {
+            return;
+        };
         let Session { id, subject, .. } = self.ever[index].session.clone();
         let ended = store.end_other_sessions(&subject, id).await.unwrap();
         assert_eq!(ended.is_some(), self.is_there(index));
@@ -163,10 +184,15 @@ impl Model {
     }
 
     async fn change_password(&mut self, store: &impl Store, session: usize) {
-        let Some(index) = self.pick(session) else { return };
+        let Some(index) = self.pick(session) else {
+            return;
+        };
         let known = self.ever[index].clone();
         let subject = known.session.subject.clone();
-        let person = self.people.iter().position(|(account, _)| account.subject == subject);
+        let person = self
+            .people
+            .iter()
+            .position(|(account, _)| account.subject == subject);
         let Some(person) = person else { return };
         let new_hash = phc(&format!("at {}", self.now.as_millisecond()));
         let change = PasswordChange {
@@ -193,10 +219,15 @@ impl Model {
     async fn expire(&mut self, store: &impl Store, at_most: u32) {
         let ended = store.end_expired_sessions(self.now, at_most).await.unwrap();
         let there = self.there.values();
-        let over = there.filter(|index| !self.ever[**index].session.is_live(self.now)).count();
+        let over = there
+            .filter(|index| !self.ever[**index].session.is_live(self.now))
+            .count();
         assert_eq!(ended.len(), over.min(at_most as usize));
         for id in &ended {
-            assert!(!self.ever[self.there[id]].session.is_live(self.now), "ended a live one");
+            assert!(
+                !self.ever[self.there[id]].session.is_live(self.now),
+                "ended a live one"
+            );
         }
         self.end(&ended);
     }
@@ -212,7 +243,10 @@ impl Model {
             let mut expected = self.of(&account.subject);
             expected.retain(|id| self.ever[self.there[id]].session.is_live(self.now));
             expected.reverse();
-            let list = store.list_sessions(&account.subject, self.now).await.unwrap();
+            let list = store
+                .list_sessions(&account.subject, self.now)
+                .await
+                .unwrap();
             let list: Vec<_> = list.into_iter().map(|session| session.id).collect();
             assert_eq!(list, expected);
         }
@@ -220,8 +254,12 @@ impl Model {
 }
 
 async fn run(store: &impl Store, steps: Vec<Step>) {
-    let mut model =
-        Model { now: start(), people: vec![], ever: vec![], there: BTreeMap::new() };
+    let mut model = Model {
+        now: start(),
+        people: vec![],
+        ever: vec![],
+        there: BTreeMap::new(),
+    };
     for person in 0..PEOPLE {
         let (account, session) = registered(store, &format!("p{person}@example.com")).await;
         model.people.push((account, phc("first")));
