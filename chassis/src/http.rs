@@ -20,6 +20,7 @@ mod connection;
 mod counters;
 mod limits;
 mod places;
+mod raw_head;
 mod write_timeout;
 
 pub use body_timeout::{BodyTimeout, BodyTimeoutLayer, BodyTooSlow, TimedBody};

@@ -58,9 +58,7 @@ pub fn connect(address: &str, options: ConnectOptions) -> Result<Channel, Connec
         source,
     };
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|e| malformed(Some(e)))?;
-    let uri = endpoint.uri();
-    let plain = uri.scheme_str() == Some("http") && uri.authority().is_some();
-    if !plain || uri.path() != "/" || uri.query().is_some() {
+    if !is_plain(endpoint.uri()) {
         return Err(malformed(None));
     }
     let endpoint = endpoint
@@ -74,6 +72,19 @@ pub fn connect(address: &str, options: ConnectOptions) -> Result<Channel, Connec
         .keep_alive_while_idle(true)
         .tcp_nodelay(true);
     Ok(endpoint.connect_lazy())
+}
+
+/// A scheme, a host and perhaps a port, and nothing that would be ignored.
+fn is_plain(uri: &http::Uri) -> bool {
+    let Some(authority) = uri.authority() else {
+        return false;
+    };
+    let expected = match authority.port_u16() {
+        Some(port) => format!("{}:{port}", authority.host()),
+        None => authority.host().to_owned(),
+    };
+    let nothing_more = uri.path() == "/" && uri.query().is_none();
+    uri.scheme_str() == Some("http") && authority.as_str() == expected && nothing_more
 }
 
 #[cfg(test)]

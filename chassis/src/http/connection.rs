@@ -6,7 +6,8 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::header::{CACHE_CONTROL, CONNECTION};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 use super::accept::Accepted;
+use super::raw_head::{RawHead, Recorded};
 use super::write_timeout::WriteTimeout;
 use super::{BoxError, Limits, PeerAddress};
 
@@ -67,17 +69,18 @@ where
         let _place = accepted.place;
         let _open = self.limits.counters.opened();
         let busy = watch::Sender::new(0);
+        let head = RawHead::new(self.limits.header_bytes());
         let handler = Handler {
             service: self.service,
             peer: accepted.peer,
             busy: busy.clone(),
+            head: head.clone(),
+            shutdown: self.shutdown.clone(),
             max_uri_bytes: self.limits.max_uri_bytes,
             max_headers: self.limits.max_headers,
         };
-        let io = TokioIo::new(WriteTimeout::new(
-            accepted.stream,
-            self.limits.write_timeout,
-        ));
+        let stream = WriteTimeout::new(accepted.stream, self.limits.write_timeout);
+        let io = TokioIo::new(Recorded::new(stream, head));
         let mut connection = pin!(self.builder.serve_connection(io, handler));
         let mut requests = busy.subscribe();
         let ended = tokio::select! {
@@ -170,6 +173,8 @@ struct Handler<S> {
     service: S,
     peer: SocketAddr,
     busy: watch::Sender<usize>,
+    head: RawHead,
+    shutdown: CancellationToken,
     max_uri_bytes: usize,
     max_headers: usize,
 }
@@ -190,21 +195,32 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let busy = Busy::new(&self.busy);
-        if let Some(status) = self.too_large(&request) {
-            let response = refusal(status, busy);
+        if let Some(status) = self.refusal(&request) {
+            let response = refused(status, busy, request.version());
             return Box::pin(std::future::ready(Ok(response)));
         }
         request.extensions_mut().insert(PeerAddress(self.peer));
+        let http1 = request.version() != Version::HTTP_2;
+        let shutdown = self.shutdown.clone();
         let response = self.service.clone().oneshot(request);
         Box::pin(async move {
-            let response = response.await.map_err(Into::into)?;
+            let mut response = response.await.map_err(Into::into)?;
+            // A request that came and went between two looks at the shutdown.
+            if http1 && shutdown.is_cancelled() {
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(response.map(|body| Tracked::new(body, busy)))
         })
     }
 }
 
 impl<S> Handler<S> {
-    fn too_large(&self, request: &Request<Incoming>) -> Option<StatusCode> {
+    fn refusal(&self, request: &Request<Incoming>) -> Option<StatusCode> {
+        if self.head.is_ambiguous(request) {
+            return Some(StatusCode::BAD_REQUEST);
+        }
         if target_bytes(request.uri()) > self.max_uri_bytes {
             return Some(StatusCode::URI_TOO_LONG);
         }
@@ -221,13 +237,14 @@ fn target_bytes(uri: &http::Uri) -> usize {
     authority + uri.path_and_query().map_or(0, |path| path.as_str().len())
 }
 
-fn refusal<B>(status: StatusCode, busy: Busy) -> Response<Tracked<B>> {
+fn refused<B>(status: StatusCode, busy: Busy, version: Version) -> Response<Tracked<B>> {
     let mut response = Response::new(Tracked::empty(busy));
     *response.status_mut() = status;
-    let headers: &mut HeaderMap = response.headers_mut();
-    headers.insert(
-        http::header::CACHE_CONTROL,
-        http::HeaderValue::from_static("no-store"),
-    );
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if version != Version::HTTP_2 {
+        // Whatever follows on this connection is not to be believed.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
