@@ -14,6 +14,7 @@ pub use crate::{
 };
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 8080);
+const DEFAULT_WORKLOAD_NAME: &str = "gateway";
 const DEFAULT_OPERATIONS_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
 const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
@@ -110,6 +111,23 @@ impl Default for Limits {
 }
 
 impl Config {
+    /// The defaults, for somebody who embeds the gateway: no service is behind it yet.
+    pub fn new(auth_address: &str, workload_key_file: PathBuf) -> Self {
+        Self {
+            listen: DEFAULT_LISTEN,
+            operations_listen: DEFAULT_OPERATIONS_LISTEN,
+            public_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            auth: AuthSettings { address: auth_address.to_owned(), timeout: DEFAULT_AUTH_TIMEOUT },
+            workload_name: DEFAULT_WORKLOAD_NAME.to_owned(),
+            workload_key_file,
+            upstreams: Vec::new(),
+            exchange: ExchangeSettings::default(),
+            limits: Limits::default(),
+            telemetry: TelemetrySettings::default(),
+        }
+    }
+
     /// Reads everything, and reports every mistake.
     pub fn read(section: &mut Section<'_>) -> Option<Self> {
         let listen = section.value("listen", DEFAULT_LISTEN);
@@ -123,7 +141,7 @@ impl Config {
         }
         let trusted_proxies = parsed_list(section, "trusted_proxies");
         let auth = section.section("auth", AuthSettings::read);
-        let workload_name = section.value("workload_name", "gateway".to_owned());
+        let workload_name = section.value("workload_name", DEFAULT_WORKLOAD_NAME.to_owned());
         let workload_key_file = section.path("workload_key_file");
         if workload_key_file.is_none() {
             section.problem("workload_key_file", "required: this program's own key");
@@ -157,6 +175,19 @@ impl AuthSettings {
 }
 
 impl UpstreamSettings {
+    /// A service that describes itself by reflection, with default bounds.
+    pub fn new(name: &str, address: &str, audience: &str, access: Access) -> Self {
+        Self {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            audience: audience.to_owned(),
+            access,
+            descriptors: Source::Reflection,
+            timeout: DEFAULT_UPSTREAM_TIMEOUT,
+            max_response_bytes: DEFAULT_MAX_RESPONSE,
+        }
+    }
+
     fn read(name: &str, section: &mut Section<'_>) -> Option<Self> {
         let address = address(section);
         let audience = section.required::<String>("audience");
@@ -229,7 +260,7 @@ fn read_access(section: &mut Section<'_>) -> Option<Access> {
 fn address(section: &mut Section<'_>) -> Option<String> {
     let text = section.required::<String>("address")?;
     let is_address = text.parse::<Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some()
+        uri.scheme_str() == Some("http") && uri.authority().is_some() && uri.path() == "/"
     });
     if !is_address {
         section.problem("address", "must be an address like http://127.0.0.1:50051");

@@ -112,7 +112,8 @@ pub(crate) async fn load_with_retry(
             }
         }
         // Gateways that lost the same service should not all ask at the same moment.
-        tokio::time::sleep(pause.mul_f64(rand::rng().random_range(0.75..1.25))).await;
+        let jitter = rand::rng().random_range(0.75..1.25);
+        tokio::time::sleep(pause.mul_f64(jitter)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

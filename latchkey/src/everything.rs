@@ -15,7 +15,7 @@ use chassis::{
     verifier::TokenSettings,
     workload::WorkloadKey,
 };
-use gateway::config::{Access, AuthSettings, ExchangeSettings, Limits, Source, UpstreamSettings};
+use gateway::config::{Access, UpstreamSettings};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
