@@ -124,12 +124,21 @@ pub async fn serve(
     let parts = Parts::open(&config, clock, &metrics).await?;
     database.set(true);
     keys.set(true);
-    tokio::spawn(maintenance::run(parts.maintenance(), database, stop));
+    let rounds = stop.child_token();
+    let maintenance = tokio::spawn(maintenance::run(
+        parts.maintenance(),
+        database,
+        rounds.clone(),
+    ));
 
     let doors = (listeners.grpc, listeners.http);
     let served = parts
         .serve(&config, doors, metrics, readiness, shutdown)
         .await;
+    rounds.cancel();
+    if maintenance.await.is_err() {
+        tracing::error!("maintenance had ended by a panic");
+    }
     parts.store.close().await;
     served
 }

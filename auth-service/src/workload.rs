@@ -1,7 +1,7 @@
 //! Workloads: which program is calling, and what the settings let it do.
 //!
 //! Each call carries an assertion that its program signed for this call alone
-//! (RFC 7523). Nothing is trusted for its address. [`guard`] stands before every
+//! (RFC 7523). Nothing is trusted for its address. `guard` stands before every
 //! RPC; here is what an assertion must be.
 
 use std::collections::HashMap;

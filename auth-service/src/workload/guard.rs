@@ -27,7 +27,7 @@ const OPEN: [&str; 5] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// Puts a [`Guard`] before a service.
+/// Puts the guard before a service.
 #[derive(Clone)]
 pub struct GuardLayer(Arc<Door>);
 

@@ -1,0 +1,14 @@
+//! The auth service over real sockets and a real database, as its callers see it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod accounts;
+mod assertions;
+mod bad_input;
+mod http;
+mod outage;
+mod restart;
+mod sessions;
+mod start;
+mod support;
+mod tokens;
