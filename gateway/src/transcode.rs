@@ -27,7 +27,9 @@ pub(crate) use error::{ResponseError, TranscodeError, Violation};
 use bind::FieldPath;
 
 /// How one route's requests and responses map to one method's messages.
-#[derive(Debug)]
+///
+/// Nothing here is `Debug`: prost-reflect prints a message's fields with their messages,
+/// and a recursive message without end, until the stack is gone.
 pub(crate) struct Transcoding {
     input: MessageDescriptor,
     output: MessageDescriptor,
@@ -39,7 +41,6 @@ pub(crate) struct Transcoding {
 }
 
 /// What a request's body is.
-#[derive(Debug)]
 enum RequestBody {
     /// There is none.
     None,

@@ -1,6 +1,8 @@
 //! Descriptors for tests, compiled from source.
 
-use prost_reflect::{DescriptorPool, MessageDescriptor};
+use std::sync::LazyLock;
+
+use prost_reflect::{DescriptorPool, MessageDescriptor, MethodDescriptor};
 use protox::{
     Compiler,
     file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver},
@@ -43,7 +45,17 @@ pub(crate) fn pool(source: &str) -> DescriptorPool {
 
 /// A message of `kinds.proto`.
 pub(crate) fn kinds(name: &str) -> MessageDescriptor {
-    pool(KINDS)
-        .get_message_by_name(&format!("kinds.v1.{name}"))
+    static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| pool(KINDS));
+    POOL.get_message_by_name(&format!("kinds.v1.{name}"))
+        .unwrap()
+}
+
+/// A method of `library.proto`.
+pub(crate) fn library_method(name: &str) -> MethodDescriptor {
+    static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| pool(LIBRARY));
+    let service = POOL.get_service_by_name("library.v1.Library").unwrap();
+    service
+        .methods()
+        .find(|method| method.name() == name)
         .unwrap()
 }

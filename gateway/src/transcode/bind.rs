@@ -20,7 +20,7 @@ pub(crate) enum BindingError {
 }
 
 /// A field within messages within the request, none of them repeated but the last.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct FieldPath(Vec<FieldDescriptor>);
 
 /// Why a dotted name is not a field path.
