@@ -32,6 +32,7 @@ mod client;
 mod deadline;
 mod form;
 mod health;
+mod malformed;
 mod measure;
 mod methods;
 

@@ -1,7 +1,7 @@
 //! Logs: one line an event, for people or for machines, on standard error.
 //!
 //! Standard output belongs to what a command prints. Values in a line are written by
-//! strangers; whatever they contain, a line stays a line (see [`one_line`]).
+//! strangers; whatever they contain, a line stays a line.
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::{EnvFilter, ParseError};

@@ -1,19 +1,23 @@
 //! The form of a call, checked behind authentication: is it gRPC, and is its
-//! deadline one.
+//! deadline one. Answers to messages that do not decode get their right code here.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
-use futures::future::Either;
+use futures::FutureExt;
+use futures::future::{Either, Map};
 use http::header::CONTENT_TYPE;
 use http::{Request, Response, StatusCode};
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::Service;
 
-use super::deadline;
+use super::{deadline, malformed};
 use crate::status;
+
+type RoutesFuture = <Routes as Service<Request<Body>>>::Future;
+type Answer = Result<Response<Body>, Infallible>;
 
 #[derive(Clone, Debug)]
 pub(super) struct CheckForm {
@@ -29,10 +33,7 @@ impl CheckForm {
 impl Service<Request<Body>> for CheckForm {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<
-        <Routes as Service<Request<Body>>>::Future,
-        Ready<Result<Response<Body>, Infallible>>,
-    >;
+    type Future = Either<Map<RoutesFuture, fn(Answer) -> Answer>, Ready<Answer>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Service::<Request<Body>>::poll_ready(&mut self.routes, cx)
@@ -41,7 +42,10 @@ impl Service<Request<Body>> for CheckForm {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match refusal(&request) {
             Some(response) => Either::Right(ready(Ok(response))),
-            None => Either::Left(self.routes.call(request)),
+            None => {
+                let reword: fn(Answer) -> Answer = malformed::reword;
+                Either::Left(self.routes.call(request).map(reword))
+            }
         }
     }
 }

@@ -118,7 +118,8 @@ async fn start(limits: GrpcLimits) -> Running {
     let metrics = Metrics::new("test");
     let readiness = Readiness::new();
     let shutdown = CancellationToken::new();
-    let routes = Routes::new(ProfileServiceServer::new(profiles.clone()));
+    let routes =
+        Routes::new(ProfileServiceServer::new(profiles.clone()).max_decoding_message_size(100));
     let server = GrpcServer::new("test", metrics.clone(), readiness.clone())
         .limits(limits)
         .reflection(proto::profile::v1::FILE_DESCRIPTOR_SET, true)
@@ -152,9 +153,18 @@ impl Running {
             .await
     }
 
-    /// Posts an empty message to `path` over plain HTTP/2.
+    /// Posts nothing to `path` over plain HTTP/2.
     async fn post(&self, path: &str, headers: &[(&'static str, &str)]) -> Response<Body> {
-        let mut request = Request::new(Body::empty());
+        self.post_body(path, headers, Body::empty()).await
+    }
+
+    async fn post_body(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: Body,
+    ) -> Response<Body> {
+        let mut request = Request::new(body);
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = path.parse().unwrap();
         for (name, value) in headers {

@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION};
+use http::header::{CACHE_CONTROL, CONNECTION, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -218,7 +218,7 @@ where
 
 impl<S> Handler<S> {
     fn refusal(&self, request: &Request<Incoming>) -> Option<StatusCode> {
-        if self.head.is_ambiguous(request) {
+        if self.head.is_ambiguous(request) || has_no_single_host(request) {
             return Some(StatusCode::BAD_REQUEST);
         }
         if target_bytes(request.uri()) > self.max_uri_bytes {
@@ -228,6 +228,11 @@ impl<S> Handler<S> {
         let lines = request.headers().len();
         (lines > self.max_headers).then_some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
     }
+}
+
+/// RFC 9112 §3.2 asks every server to refuse this; hyper leaves it to us.
+fn has_no_single_host<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1
 }
 
 fn target_bytes(uri: &http::Uri) -> usize {

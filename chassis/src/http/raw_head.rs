@@ -41,7 +41,7 @@ impl RawHead {
             return false;
         }
         let mut recent = self.lock();
-        let (start, end) = locate(&recent, request).unwrap_or((0, 0));
+        let (start, end) = locate(&recent, request);
         let ambiguous = has_bare_line_feed(&recent[start..end])
             || (request.headers().contains_key(TRANSFER_ENCODING)
                 && (has_odd_coding(request) || mentions_length(&recent)));
@@ -63,20 +63,20 @@ impl RawHead {
     }
 }
 
-/// Where the head of `request` is. A client that plants something similar earlier
-/// makes us look at more, not at less.
-fn locate<B>(recent: &[u8], request: &Request<B>) -> Option<(usize, usize)> {
+/// Where the head of `request` is. A client that plants something similar earlier, or
+/// whose target is written otherwise than we know it (a fragment, say), makes us look
+/// at what came first; the first blank line is never behind the head's own.
+fn locate<B>(recent: &[u8], request: &Request<B>) -> (usize, usize) {
     let line = format!("{} {} HTTP/", request.method(), request.uri());
-    let start = find(recent, line.as_bytes())?;
-    let lines = recent[start..].split_inclusive(|&byte| byte == b'\n');
+    let start = find(recent, line.as_bytes()).unwrap_or(0);
     let mut end = start;
-    for line in lines {
+    for line in recent[start..].split_inclusive(|&byte| byte == b'\n') {
         end += line.len();
         if line == b"\n" || line == b"\r\n" {
-            return Some((start, end));
+            break;
         }
     }
-    None
+    (start, end)
 }
 
 fn has_bare_line_feed(head: &[u8]) -> bool {

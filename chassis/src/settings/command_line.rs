@@ -1,9 +1,10 @@
 //! The flags that every program has.
 
+use std::fmt;
 use std::path::PathBuf;
 
 /// Flatten this into a program's own `clap` arguments.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Default, clap::Args)]
 pub struct CommandLine {
     /// Settings file (TOML); `LATCHKEY_CONFIG` does the same.
     #[arg(long, value_name = "FILE")]
@@ -22,7 +23,7 @@ pub struct CommandLine {
 }
 
 /// A value that a program's own flag sets.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Override {
     pub(super) key: String,
     pub(super) value: toml::Value,
@@ -40,5 +41,15 @@ impl CommandLine {
             flag,
         });
         self
+    }
+}
+
+/// Shows no values: somebody may set a secret here, although it is no place for one.
+impl fmt::Debug for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandLine")
+            .field("config", &self.config)
+            .field("print_config", &self.print_config)
+            .finish_non_exhaustive()
     }
 }

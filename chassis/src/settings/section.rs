@@ -24,7 +24,6 @@ const REDACTED: &str = "\"[redacted]\"";
 
 /// One level of the settings. Asking for a key marks it as known; when the level is
 /// left, what nobody asked for is reported.
-#[derive(Debug)]
 pub struct Section<'a> {
     path: String,
     tree: &'a mut Tree,
@@ -32,11 +31,20 @@ pub struct Section<'a> {
     state: &'a mut State,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     problems: Problems,
     effective: BTreeMap<String, String>,
     file: Option<Arc<str>>,
+}
+
+/// Shows no values: secrets are among them.
+impl fmt::Debug for Section<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Section")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The settings that a program runs with, defaults included and secrets redacted.

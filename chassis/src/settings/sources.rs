@@ -1,5 +1,6 @@
 //! Reading the layers into one tree.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use super::tree::{Node, Tree};
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// All layers of a program's settings, before anything is made of them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Sources {
     pub(super) tree: Tree,
     pub(super) problems: Problems,
@@ -87,6 +88,15 @@ impl Sources {
     fn set(&mut self, path: &[String], typed: &str, origin: Origin) {
         let node = Node::value(parse_loosely(typed), Some(typed.to_owned()), origin);
         self.tree.set(path, node, &mut self.problems);
+    }
+}
+
+/// Shows no values: secrets are among them.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
     }
 }
 

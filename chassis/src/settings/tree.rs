@@ -6,12 +6,11 @@ use std::collections::btree_map::Entry;
 use super::problems::{Origin, Problems};
 
 /// A level of the settings.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub(super) struct Tree {
     pub(super) nodes: BTreeMap<String, Node>,
 }
 
-#[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) content: Content,
     pub(super) origin: Origin,
@@ -19,7 +18,6 @@ pub(super) struct Node {
     pub(super) used: bool,
 }
 
-#[derive(Clone, Debug)]
 pub(super) enum Content {
     Level(Tree),
     Value {

@@ -142,3 +142,47 @@ async fn the_server_caps_every_call() {
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
     assert!(server.counted("GetProfile", "DEADLINE_EXCEEDED"));
 }
+
+#[tokio::test]
+async fn a_message_that_does_not_decode_is_the_callers_fault() {
+    let server = start(GrpcLimits::default()).await;
+    for (name, bytes, expected) in [
+        ("nothing", &b""[..], "MALFORMED_MESSAGE"),
+        ("half a frame's head", b"\0\0", "MALFORMED_MESSAGE"),
+        (
+            "fewer bytes than declared",
+            b"\0\0\0\0\x09ab",
+            "MALFORMED_MESSAGE",
+        ),
+        ("a flag that is none", b"\x07\0\0\0\0", "MALFORMED_MESSAGE"),
+        (
+            "compressed with nothing",
+            b"\x01\0\0\0\0",
+            "MALFORMED_MESSAGE",
+        ),
+        ("no field", b"\0\0\0\0\x02\x0a\x7f", "MALFORMED_MESSAGE"),
+        (
+            "a length that lies",
+            b"\0\xff\xff\xff\xffab",
+            "MESSAGE_TOO_LARGE",
+        ),
+    ] {
+        let body = Body::new(http_body_util::Full::new(bytes::Bytes::from_static(bytes)));
+        let response = server
+            .post_body(GET, &[GRPC, ("password", PASSWORD)], body)
+            .await;
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(
+            reason_of(&status).as_deref(),
+            Some(expected),
+            "{name}: {status:?}"
+        );
+        let code = match expected {
+            "MESSAGE_TOO_LARGE" => Code::ResourceExhausted,
+            _ => Code::InvalidArgument,
+        };
+        assert_eq!(status.code(), code, "{name}");
+    }
+    assert!(server.profiles.seen.lock().unwrap().is_empty());
+    server.get(&[]).await.unwrap();
+}

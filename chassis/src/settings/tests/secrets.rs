@@ -85,8 +85,17 @@ fn secret_files_are_bounded() {
 #[test]
 fn printing_shows_no_secret() {
     let sources = Sources::from_toml("g.toml", &format!("store.password = '{CANARY}'"));
-    let (found, effective) = read_effective(sources, secret).unwrap();
-    let shown = format!("{effective} {effective:?} {found:?}");
+    let mut shown = format!("{sources:?}");
+    let (found, effective) = read_effective(sources, |section| {
+        shown += &format!("{section:?}");
+        secret(section)
+    })
+    .unwrap();
+    let command_line = CommandLine {
+        set: vec![format!("store.password={CANARY}")],
+        ..CommandLine::default()
+    };
+    shown += &format!("{effective} {effective:?} {found:?} {command_line:?}");
     assert!(!shown.contains(CANARY), "{shown}");
     assert!(
         effective
