@@ -4,9 +4,9 @@
 //! (RFC 7516), its content key wrapped with A256GCMKW and its content under
 //! A256GCM. What is encrypted, and when, is [`crate::signing_keys`]'s business.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -222,17 +222,17 @@ impl KeyEncryptionKey {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{:016x}", u64::from_be_bytes(suffix)));
         let temporary = PathBuf::from(name);
+        let failed = |source| KeyEncryptionKeyError::Io {
+            path: path.to_owned(),
+            action: "create",
+            source,
+        };
+        make_directory(path).map_err(failed)?;
         let written = self
             .write_file(&temporary)
             .and_then(|()| link_new(&temporary, path));
         let removed = fs::remove_file(&temporary);
-        written
-            .and(removed)
-            .map_err(|source| KeyEncryptionKeyError::Io {
-                path: path.to_owned(),
-                action: "create",
-                source,
-            })
+        written.and(removed).map_err(failed)
     }
 
     fn write_file(&self, path: &Path) -> io::Result<()> {
@@ -313,6 +313,17 @@ fn strict_context() -> JweContext {
     }
     context.remove_compression("DEF");
     context
+}
+
+/// For its owner alone, like what goes into it.
+fn make_directory(of: &Path) -> io::Result<()> {
+    match of.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory),
+        _ => Ok(()),
+    }
 }
 
 fn link_new(from: &Path, to: &Path) -> io::Result<()> {

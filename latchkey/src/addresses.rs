@@ -71,7 +71,7 @@ impl Addresses {
 Things to try:
   curl http://localhost:{port}/api/products
   curl -c jar -b jar -H 'Origin: http://localhost:{port}' -H 'Content-Type: application/json' \\
-       -d '{{\"sku\":\"espresso-beans\",\"quantity\":2}}' http://localhost:{port}/api/cart/items
+       -d '{{\"sku\":\"brass-key\",\"quantity\":2}}' http://localhost:{port}/api/cart/items
   TOKEN=$(cargo run -q -- token --audience cart-service --guest)
   grpcurl -plaintext -H \"authorization: Bearer $TOKEN\" {cart} latchkey.cart.v1.CartService/GetCart
 "

@@ -234,10 +234,10 @@ fn refuses_a_file_that_is_no_key_and_leaves_it() {
 
 #[test]
 fn says_where_the_file_could_not_be_made() {
-    let path = Path::new("/nonexistent/directory/key");
-    let error = KeyEncryptionKey::load_or_create(path, &OsEntropy).unwrap_err();
+    let error =
+        KeyEncryptionKey::load_or_create(Path::new("/proc/none/key"), &OsEntropy).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "/nonexistent/directory/key: cannot create the key-encryption key"
+        "/proc/none/key: cannot create the key-encryption key"
     );
 }
