@@ -2,14 +2,12 @@
 
 use tracing::{info, warn};
 
-use super::{
-    ATTEMPTS, Accounts, Login, LoginError, OpenedSession, SessionSecret, Violation, policy,
-};
+use super::{ATTEMPTS, Accounts, Login, LoginError, OpenedSession, Violation};
 use crate::account::Account;
 use crate::email::Email;
 use crate::limits::Attempt;
-use crate::password::{Password, PasswordHash};
-use crate::session::{Client, Succession, succession};
+use crate::password::{Password, PasswordHash, policy};
+use crate::session::{Client, SessionSecret, Succession, succession};
 use crate::store::SignedIn;
 
 /// An account whose password was shown, and its hash if it must be made anew.

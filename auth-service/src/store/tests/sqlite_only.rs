@@ -1,0 +1,173 @@
+//! What only a SQLite file can be asked.
+
+use std::path::PathBuf;
+
+use super::accounts::change;
+use super::*;
+
+#[tokio::test]
+async fn sqlite_files_open_again_and_are_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let path: PathBuf = directory.path().join("auth.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let (account, session) = registered(&store, "ann@example.com").await;
+    store.close().await;
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let store = SqliteStore::open(&path).await.unwrap();
+    assert!(
+        store
+            .find_account(&account.subject)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(
+        store.find_session(&session.secret_hash).await.unwrap(),
+        Some(session.session)
+    );
+}
+
+#[tokio::test]
+async fn programs_that_start_together_migrate_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("auth.db");
+    SqliteStore::open(&path).await.unwrap().close().await;
+    std::fs::remove_file(&path).unwrap();
+    let stores = futures::future::join_all((0..4).map(|_| SqliteStore::open(&path))).await;
+    let stores: Vec<_> = stores.into_iter().map(Result::unwrap).collect();
+    let (account, _) = registered(&stores[0], "ann@example.com").await;
+    for store in &stores {
+        assert!(
+            store
+                .find_account(&account.subject)
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+}
+
+/// ST-03: whichever statement of a step fails, nothing of the step remains.
+#[tokio::test]
+async fn a_step_that_fails_halfway_leaves_nothing() {
+    for (operation, message) in [("INSERT", "no insert"), ("DELETE", "no delete")] {
+        let (_directory, store) = sqlite().await;
+        let (ann, first) = registered(&store, "ann@example.com").await;
+        let second = user_session(&ann.subject, start());
+        store.sign_in(&second, &phc("first"), None).await.unwrap();
+        let guest = guest_session(start());
+        store.create_session(&guest).await.unwrap();
+        fail_on_sessions(&store, operation, message).await;
+
+        let bob = account("bob@example.com");
+        let mut session = user_session(&bob.subject, start());
+        session.replaces = Some(guest.secret_hash);
+        assert!(matches!(
+            store.register(&bob, &session).await,
+            Err(StoreError::Internal(_))
+        ));
+        assert!(store.find_account(&bob.subject).await.unwrap().is_none());
+
+        session = user_session(&ann.subject, start());
+        session.replaces = Some(guest.secret_hash);
+        let signed_in = store
+            .sign_in(&session, &phc("first"), Some(&phc("second")))
+            .await;
+        assert!(matches!(signed_in, Err(StoreError::Internal(_))));
+        assert!(
+            store
+                .find_session(&guest.secret_hash)
+                .await
+                .unwrap()
+                .is_some()
+        );
+
+        if operation == "DELETE" {
+            let changed = store.change_password(&change(&first, &phc("second"))).await;
+            assert!(matches!(changed, Err(StoreError::Internal(_))));
+        }
+        let found = store.find_account(&ann.subject).await.unwrap().unwrap();
+        assert_eq!(found.password_hash, phc("first"));
+        for session in [&first, &second] {
+            assert!(
+                store
+                    .find_session(&session.secret_hash)
+                    .await
+                    .unwrap()
+                    .is_some()
+            );
+        }
+    }
+}
+
+async fn fail_on_sessions(store: &SqliteStore, operation: &str, message: &str) {
+    let trigger = format!(
+        "CREATE TRIGGER fails BEFORE {operation} ON sessions \
+         BEGIN SELECT RAISE(ABORT, '{message}'); END"
+    );
+    let trigger = sqlx::query(sqlx::AssertSqlSafe(trigger));
+    trigger.execute(store.writer()).await.unwrap();
+}
+
+/// FT-01: a store that is away says so; it does not say "not found".
+#[tokio::test]
+async fn a_closed_store_is_unavailable() {
+    let (_directory, store) = sqlite().await;
+    let (account, session) = registered(&store, "ann@example.com").await;
+    store.close().await;
+    let found = store.find_session(&session.secret_hash).await;
+    assert!(
+        matches!(found, Err(StoreError::Unavailable(_))),
+        "{found:?}"
+    );
+    let found = store.find_account(&account.subject).await;
+    assert!(
+        matches!(found, Err(StoreError::Unavailable(_))),
+        "{found:?}"
+    );
+    let ended = store.end_session(&session.secret_hash).await;
+    assert!(
+        matches!(ended, Err(StoreError::Unavailable(_))),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_row_that_nobody_wrote_is_corrupt() {
+    let (_directory, store) = sqlite().await;
+    let (account, _) = registered(&store, "ann@example.com").await;
+    sqlx::query("UPDATE accounts SET password_hash = 'plain'")
+        .execute(store.writer())
+        .await
+        .unwrap();
+    let found = store.find_account(&account.subject).await;
+    assert!(
+        matches!(
+            found,
+            Err(StoreError::Corrupt {
+                table: "accounts",
+                ..
+            })
+        ),
+        "{found:?}"
+    );
+}
+
+/// The exchange reads one table by its primary key.
+#[tokio::test]
+async fn finding_a_session_is_one_indexed_read() {
+    let (_directory, store) = sqlite().await;
+    let plan: Vec<(i64, i64, i64, String)> =
+        sqlx::query_as("EXPLAIN QUERY PLAN SELECT * FROM sessions WHERE secret_hash = ?")
+            .bind([0u8; 32].as_slice())
+            .fetch_all(store.writer())
+            .await
+            .unwrap();
+    assert_eq!(plan.len(), 1, "{plan:?}");
+    assert!(
+        plan[0].3.starts_with("SEARCH sessions USING PRIMARY KEY"),
+        "{plan:?}"
+    );
+}
