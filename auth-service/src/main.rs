@@ -44,6 +44,12 @@ async fn run(config: Config) -> anyhow::Result<()> {
     chassis::telemetry::init(PROGRAM, &config.telemetry).context("cannot start logging")?;
     let shutdown = chassis::shutdown::on_signal();
     let listeners = Listeners::bind(&config).await?;
+    tracing::info!(
+        grpc.listen = %listeners.grpc.local_addr()?,
+        http.listen = %listeners.http.local_addr()?,
+        operations.listen = %listeners.operations.local_addr()?,
+        "serving accounts, sessions and tokens"
+    );
     serve(config, listeners, Arc::new(SystemClock), shutdown).await?;
     Ok(())
 }
