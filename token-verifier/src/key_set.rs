@@ -38,7 +38,7 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 ///
 /// let keys = KeySet::from_json(br#"{"keys":[{
 ///     "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "2026-03",
-///     "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIuaaMHPSo"
+///     "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 /// }]}"#)?;
 /// assert_eq!(keys.kids().collect::<Vec<_>>(), ["2026-03"]);
 /// # Ok::<(), token_verifier::JwksError>(())

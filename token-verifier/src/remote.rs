@@ -24,7 +24,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, Uri};
 use rand::RngExt as _;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::key_set::{JwksError, KeySet};
 use crate::keys::Shared;
@@ -262,7 +262,7 @@ impl<F: Fetch> Driver<F> {
     /// Waits until the next fetch is due, or wanted and allowed.
     async fn pause(&self, began: Instant, fresh_for: Option<Duration>) {
         if !self.shared.is_ready() {
-            return sleep_until(began + self.retry_without_keys()).await;
+            return sleep(self.retry_without_keys()).await;
         }
         let allowed_at = began + stretched(self.options.min_interval);
         let due_at = match fresh_for {

@@ -240,10 +240,12 @@ impl fmt::Debug for TokenVerifier {
     }
 }
 
-/// RFC 7519 §4.1.4: "on or after" `exp` is too late. A token from the future, by `nbf`
-/// or `iat`, is refused too: its issuer's clock is not ours, and then `exp` says nothing.
+/// RFC 7519 §4.1.4: "on or after" `exp` is too late, and a life that ends before it
+/// begins was over from the start. A token from the future, by `nbf` or `iat`, is refused
+/// too: its issuer's clock is not ours, and then `exp` says nothing.
 fn check_times(claims: &Claims, now: Timestamp) -> Result<(), VerifyError> {
-    if now.duration_since(claims.expires_at) >= LEEWAY {
+    let has_passed = now.duration_since(claims.expires_at) >= LEEWAY;
+    if has_passed || claims.expires_at <= claims.issued_at {
         return Err(VerifyError::Expired);
     }
     let begins_at = claims

@@ -1,12 +1,12 @@
 //! Ed25519 public keys under which anybody can sign.
 //!
-//! For a point of small order, signatures exist that hold for (almost) every message;
-//! the all-zero signature-like values of the identity are the famous ones. RFC 8032
-//! leaves the check to the caller, and the library below does not make it.
+//! For a point of small order, one signature can hold for every message, and making it
+//! takes no secret. RFC 8032 leaves the check to the caller, and the library that
+//! verifies for us does not make it.
 
 /// The y coordinates, little-endian and without the sign bit, of the points whose
 /// order divides 8: those of order 4, 1, 8, 8 and 2.
-const SMALL_ORDER: [[u8; 32]; 5] = [
+pub(super) const SMALL_ORDER: [[u8; 32]; 5] = [
     with_ends(0x00, 0x00, 0x00),
     with_ends(0x01, 0x00, 0x00),
     [

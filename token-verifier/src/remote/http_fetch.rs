@@ -105,3 +105,6 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
                 .then(|| Duration::from_secs(seconds))
         })
 }
+
+#[cfg(test)]
+mod tests;
