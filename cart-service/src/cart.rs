@@ -2,7 +2,7 @@
 //!
 //! Prices are in [`priced`]; what the shop sells is in `products.rs`.
 
-pub mod priced;
+pub(crate) mod priced;
 
 #[cfg(test)]
 mod tests;
@@ -11,14 +11,14 @@ mod tests;
 ///
 /// Whether the shop sells it is another question: see `Products::sold`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Sku(String);
+pub(crate) struct Sku(String);
 
 impl Sku {
     /// The longest SKU, in bytes.
-    pub const MAX_LENGTH: usize = 32;
+    pub(crate) const MAX_LENGTH: usize = 32;
 
     /// Checks the spelling.
-    pub fn parse(text: &str) -> Result<Self, SkuError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, SkuError> {
         let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
         if text.is_empty() || text.len() > Self::MAX_LENGTH || !text.bytes().all(is_allowed) {
             return Err(SkuError);
@@ -27,7 +27,7 @@ impl Sku {
     }
 
     /// The text.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -35,18 +35,18 @@ impl Sku {
 /// A text that cannot be a SKU.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("must be 1 to 32 characters of a-z, 0-9 and -")]
-pub struct SkuError;
+pub(crate) struct SkuError;
 
 /// How many of one product: 1 to 99.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Quantity(u8);
+pub(crate) struct Quantity(u8);
 
 impl Quantity {
     /// The most of one product that a cart holds.
-    pub const MAX: Self = Self(99);
+    pub(crate) const MAX: Self = Self(99);
 
     /// Checks the bounds.
-    pub fn new(pieces: i64) -> Result<Self, QuantityError> {
+    pub(crate) fn new(pieces: i64) -> Result<Self, QuantityError> {
         match u8::try_from(pieces) {
             Ok(pieces @ 1..=Self::MAX_PIECES) => Ok(Self(pieces)),
             _ => Err(QuantityError),
@@ -54,7 +54,7 @@ impl Quantity {
     }
 
     /// The number, 1 to 99.
-    pub fn get(self) -> u8 {
+    pub(crate) fn get(self) -> u8 {
         self.0
     }
 
@@ -78,27 +78,27 @@ impl Quantity {
 /// A number that cannot be a quantity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("must be 1 to 99")]
-pub struct QuantityError;
+pub(crate) struct QuantityError;
 
 /// One product in a cart.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Line {
+pub(crate) struct Line {
     /// Which.
-    pub sku: Sku,
+    pub(crate) sku: Sku,
     /// How many.
-    pub quantity: Quantity,
+    pub(crate) quantity: Quantity,
 }
 
 /// What somebody has put together: at most 100 lines with different SKUs, in the
 /// order in which they were first added.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Cart {
+pub(crate) struct Cart {
     lines: Vec<Line>,
 }
 
 /// What a request does to a cart.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Change {
+pub(crate) enum Change {
     /// So many more of this, in a new line if there is none.
     Add(Line),
     /// So many of this from now on; the line must be there.
@@ -111,7 +111,7 @@ pub enum Change {
 
 /// Why a change is refused. A refused change leaves the cart as it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum CartError {
+pub(crate) enum CartError {
     /// The line would hold more than 99.
     #[error("a line holds at most 99 pieces")]
     QuantityLimit,
@@ -128,19 +128,19 @@ pub enum CartError {
 
 /// What did not fit when two carts became one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Leftover {
+pub(crate) struct Leftover {
     /// Lines past the hundredth.
-    pub lines: u32,
+    pub(crate) lines: u32,
     /// Pieces: those of the lines left out and those past 99 in a line.
-    pub pieces: u32,
+    pub(crate) pieces: u32,
 }
 
 impl Cart {
     /// The most lines in a cart.
-    pub const MAX_LINES: usize = 100;
+    pub(crate) const MAX_LINES: usize = 100;
 
     /// A cart of lines that were stored.
-    pub fn from_lines(lines: impl IntoIterator<Item = Line>) -> Result<Self, CartError> {
+    pub(crate) fn from_lines(lines: impl IntoIterator<Item = Line>) -> Result<Self, CartError> {
         let mut cart = Self::default();
         for line in lines {
             if cart.position(&line.sku).is_some() {
@@ -152,17 +152,18 @@ impl Cart {
     }
 
     /// The lines, in the order in which they were first added.
-    pub fn lines(&self) -> &[Line] {
+    pub(crate) fn lines(&self) -> &[Line] {
         &self.lines
     }
 
     /// How many there are of one product.
-    pub fn quantity_of(&self, sku: &Sku) -> Option<Quantity> {
+    pub(crate) fn quantity_of(&self, sku: &Sku) -> Option<Quantity> {
         self.position(sku).map(|at| self.lines[at].quantity)
     }
 
     /// The number of pieces: at most 9,900.
-    pub fn item_count(&self) -> u32 {
+    #[cfg(test)]
+    pub(crate) fn item_count(&self) -> u32 {
         self.lines
             .iter()
             .map(|line| u32::from(line.quantity.get()))
@@ -170,7 +171,7 @@ impl Cart {
     }
 
     /// Does what the request asks, or says why not.
-    pub fn apply(&mut self, change: Change) -> Result<(), CartError> {
+    pub(crate) fn apply(&mut self, change: Change) -> Result<(), CartError> {
         match change {
             Change::Add(line) => self.add(line),
             Change::Update(line) => self.update(line),
@@ -186,7 +187,7 @@ impl Cart {
     /// come first, and the guest's follow in their order, up to 100 lines.
     ///
     /// It never fails: somebody who has just signed in cannot be told to tidy up first.
-    pub fn merge(&mut self, guest: Self) -> Leftover {
+    pub(crate) fn merge(&mut self, guest: Self) -> Leftover {
         let mut leftover = Leftover::default();
         for line in guest.lines {
             leftover.pieces += match self.position(&line.sku) {

@@ -11,14 +11,14 @@ use token_verifier::{Subject, SubjectKind, VerifiedToken};
 /// reads, and may not write: a row for `anonymous` would be everybody's, and a
 /// workload that acts for a person brings the person's own token.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Owner {
+pub(crate) struct Owner {
     subject: Subject,
     guest: Option<Subject>,
 }
 
 impl Owner {
     /// The owner that the token speaks for, if its subject can be one.
-    pub fn of(token: &VerifiedToken) -> Option<Self> {
+    pub(crate) fn of(token: &VerifiedToken) -> Option<Self> {
         Self::new(token.subject(), token.prior_subject())
     }
 
@@ -38,17 +38,17 @@ impl Owner {
     }
 
     /// Whose rows.
-    pub fn subject(&self) -> &Subject {
+    pub(crate) fn subject(&self) -> &Subject {
         &self.subject
     }
 
     /// The guest that this person was before signing in.
-    pub fn guest(&self) -> Option<&Subject> {
+    pub(crate) fn guest(&self) -> Option<&Subject> {
         self.guest.as_ref()
     }
 
     /// Whether this is a guest, whose state a person may take over at any moment.
-    pub fn is_guest(&self) -> bool {
+    pub(crate) fn is_guest(&self) -> bool {
         self.subject.kind() == SubjectKind::Guest
     }
 

@@ -6,51 +6,52 @@ mod tests;
 use crate::cart::Sku;
 
 /// ISO 4217 code of every price.
-pub const CURRENCY: &str = "EUR";
+pub(crate) const CURRENCY: &str = "EUR";
 
 /// Something the shop sells or once sold.
 #[derive(PartialEq, Eq, Debug)]
-pub struct Product {
+pub(crate) struct Product {
     /// See [`Sku`]; a test holds every one to its rules.
-    pub sku: &'static str,
+    pub(crate) sku: &'static str,
     /// For people, in English.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// One sentence for people, in English.
-    pub description: &'static str,
+    pub(crate) description: &'static str,
     /// Price of one, in minor units of [`CURRENCY`].
-    pub unit_price_minor: i64,
+    pub(crate) unit_price_minor: i64,
     /// Whether it can be put into a cart. A product that is withdrawn stays in the
     /// list with its last price, so that carts which hold it still show it, count it
     /// and let its quantity be changed or its line removed.
-    pub is_sold: bool,
+    pub(crate) is_sold: bool,
 }
 
 /// A list of products, in the shop's order.
 #[derive(Clone, Copy, Debug)]
-pub struct Products(&'static [Product]);
+pub(crate) struct Products(&'static [Product]);
 
 impl Products {
     /// The shop's own list.
-    pub const SHOP: Self = Self(SHOP);
+    pub(crate) const SHOP: Self = Self(SHOP);
 
-    /// Another list, for tests.
-    pub const fn new(products: &'static [Product]) -> Self {
+    /// Another list.
+    #[cfg(test)]
+    pub(crate) const fn new(products: &'static [Product]) -> Self {
         Self(products)
     }
 
     /// What can be put into a cart.
-    pub fn sold(self) -> impl Iterator<Item = &'static Product> {
+    pub(crate) fn sold(self) -> impl Iterator<Item = &'static Product> {
         self.0.iter().filter(|product| product.is_sold)
     }
 
     /// The product with this SKU, be it sold or withdrawn.
-    pub fn find(self, sku: &Sku) -> Option<&'static Product> {
+    pub(crate) fn find(self, sku: &Sku) -> Option<&'static Product> {
         // A dozen products: a walk is as quick as a map.
         self.0.iter().find(|product| product.sku == sku.as_str())
     }
 
     /// Whether this SKU can be put into a cart.
-    pub fn sells(self, sku: &Sku) -> bool {
+    pub(crate) fn sells(self, sku: &Sku) -> bool {
         self.find(sku).is_some_and(|product| product.is_sold)
     }
 }

@@ -1,6 +1,6 @@
 //! Where carts are kept, and the promises that every store keeps.
 
-pub mod sqlite;
+pub(crate) mod sqlite;
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +23,7 @@ use crate::{
 /// good. So a merge happens once, whatever is retried, raced or cut short; and a
 /// guest with nothing stored is not marked, so that reading alone never writes.
 #[async_trait]
-pub trait CartStore: Send + Sync + 'static {
+pub(crate) trait CartStore: Send + Sync + 'static {
     /// The owner's cart. Writes only if there is something to merge.
     async fn load(&self, owner: &Owner, now: Timestamp) -> Result<Served, StoreError>;
 
@@ -39,18 +39,18 @@ pub trait CartStore: Send + Sync + 'static {
 
 /// A cart as it is after the call.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Served {
+pub(crate) struct Served {
     /// The cart.
-    pub cart: Cart,
+    pub(crate) cart: Cart,
     /// When it last changed, to the millisecond; `None` if nothing was ever written.
-    pub updated_at: Option<Timestamp>,
+    pub(crate) updated_at: Option<Timestamp>,
     /// Set if this call took over a guest's cart: what did not fit.
-    pub merged: Option<Leftover>,
+    pub(crate) merged: Option<Leftover>,
 }
 
 /// Why a store does not answer.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// It is away, full or locked; trying again later makes sense. Nothing was changed, or it was not learnt
     /// whether a commit went through; either way the caller was told of no success.
     #[error("the cart store is not available")]
@@ -71,7 +71,7 @@ pub enum StoreError {
 
 /// Why a change did not happen.
 #[derive(Debug, thiserror::Error)]
-pub enum ChangeError {
+pub(crate) enum ChangeError {
     /// The owner is a guest whose cart a person has taken over. Accepting the write
     /// would lose it: nobody would ever see it again.
     #[error("the guest's cart has become a person's")]

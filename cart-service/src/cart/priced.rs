@@ -5,38 +5,38 @@ use crate::products::{Product, Products};
 
 /// A cart whose lines carry the shop's present names and prices.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PricedCart {
+pub(crate) struct PricedCart {
     /// In the cart's order.
-    pub lines: Vec<PricedLine>,
+    pub(crate) lines: Vec<PricedLine>,
     /// Sum over the lines, in minor units of the shop's currency.
-    pub total_minor: i64,
+    pub(crate) total_minor: i64,
     /// Sum of the quantities.
-    pub item_count: u32,
+    pub(crate) item_count: u32,
     /// Lines of products that this build of the shop has never heard of. They are
     /// kept in the store and left out here: without a price, showing them would
     /// promise them for nothing. A release that knows the product shows them again.
-    pub unknown: Vec<Sku>,
+    pub(crate) unknown: Vec<Sku>,
 }
 
 /// One line with its price.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PricedLine {
+pub(crate) struct PricedLine {
     /// What it is. May be a product that is no longer sold: see `Product::is_sold`.
-    pub product: &'static Product,
+    pub(crate) product: &'static Product,
     /// How many.
-    pub quantity: Quantity,
+    pub(crate) quantity: Quantity,
     /// Quantity times unit price, in minor units of the shop's currency.
-    pub total_minor: i64,
+    pub(crate) total_minor: i64,
 }
 
 /// A total that does not fit in 64 bits: a price in the list is absurd.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the cart's total does not fit in 64 bits")]
-pub struct TotalOverflow;
+pub(crate) struct TotalOverflow;
 
 impl PricedCart {
     /// Looks up every line and adds up.
-    pub fn of(cart: &Cart, products: Products) -> Result<Self, TotalOverflow> {
+    pub(crate) fn of(cart: &Cart, products: Products) -> Result<Self, TotalOverflow> {
         let mut priced = Self {
             lines: Vec::new(),
             total_minor: 0,

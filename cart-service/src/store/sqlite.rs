@@ -16,7 +16,7 @@ use crate::{
 
 /// Carts in SQLite.
 #[derive(Clone, Debug)]
-pub struct SqliteCartStore {
+pub(crate) struct SqliteCartStore {
     database: Database,
 }
 
@@ -36,7 +36,7 @@ pub enum OpenError {
 
 impl SqliteCartStore {
     /// Opens the file, making it if it is not there, and brings its schema up to date.
-    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) async fn open(path: &Path) -> Result<Self, OpenError> {
         Self::over(sqlite::open(path).await?).await
     }
 
@@ -46,7 +46,7 @@ impl SqliteCartStore {
     }
 
     /// Waits for running calls and closes the file.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.database.close().await;
     }
 

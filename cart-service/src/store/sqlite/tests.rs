@@ -197,6 +197,16 @@ async fn a_merge_that_is_abandoned_anywhere_has_happened_or_has_not() {
         put(&opened.store, &owner(GUEST), &[("a", 2)]).await;
         abandon(opened.store.load(&signed_in(ALICE, GUEST), at(1)), polls).await;
 
+        // Waits until the abandoned transaction is over.
+        opened
+            .store
+            .database
+            .write()
+            .await
+            .unwrap()
+            .rollback()
+            .await
+            .unwrap();
         let alice = opened.store.load(&owner(ALICE), at(2)).await.unwrap().cart;
         let guest = opened.store.load(&owner(GUEST), at(2)).await.unwrap().cart;
         let before = (cart(&[("a", 1)]), cart(&[("a", 2)]));
