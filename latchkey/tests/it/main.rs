@@ -1,0 +1,3 @@
+//! What only somebody who knows all programs can check.
+
+mod settings;
