@@ -11,7 +11,10 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
-use chassis::{request_id::RequestId, trace_context::{self, TraceContext}};
+use chassis::{
+    request_id::RequestId,
+    trace_context::{self, TraceContext},
+};
 use http::{HeaderMap, HeaderValue, Request, header, request::Parts};
 use http_body::Body as _;
 use proto::auth::v1::CreateGuestSessionRequest;
@@ -47,7 +50,9 @@ pub(crate) async fn api(State(gateway): State<Shared>, request: Request<Body>) -
     let mut response = outcome.unwrap_or_else(|problem| problem.into_response());
     response.extensions_mut().insert(template);
     if let Some(secret) = guest {
-        response.headers_mut().insert(header::SET_COOKIE, cookie::set(&secret));
+        response
+            .headers_mut()
+            .insert(header::SET_COOKIE, cookie::set(&secret));
     }
     response
 }
@@ -58,7 +63,10 @@ fn find(gateway: &Gateway, parts: &Parts) -> Result<Found, Error> {
         Lookup::Found(found) => Ok(found),
         Lookup::MethodNotAllowed(allow) => Err(Error::MethodNotAllowed(Some(allow.header_value()))),
         Lookup::NotFound => Err(Error::NotFound),
-        Lookup::BadPath(_) => Err(Error::Path(crate::path::PathNotNormal)),
+        Lookup::BadPath(how) => {
+            tracing::debug!(error = %how, "a path that is not looked at");
+            Err(Error::Path(crate::path::PathNotNormal))
+        }
     }
 }
 
@@ -69,7 +77,12 @@ async fn answer(
     found: Found,
     guest: &mut Option<SessionSecret>,
 ) -> Result<Response, Problem> {
-    let caller = guard::check(gateway, &parts, !body.is_end_stream())?;
+    tracing::Span::current().record("rpc.method", found.rpc());
+    let has_body = !body.is_end_stream();
+    let caller = guard::check(gateway, &parts, has_body)?;
+    if has_body && !found.takes_body() {
+        return Err(Error::BodyNotAllowed.into());
+    }
     let limits = &gateway.limits;
     let body = body::read(body, limits.body_bytes, limits.body_timeout).await?;
     let upstream = found.upstream().clone();
@@ -89,7 +102,10 @@ async fn answer(
     };
     let query = parts.uri.query();
     let timeout: Duration = upstream.timeout;
-    match found.call(&token, query, &body, &headers, timeout, late_problem).await {
+    match found
+        .call(&token, query, &body, &headers, timeout, late_problem)
+        .await
+    {
         Ok(response) => Ok(response),
         Err(error) => {
             if matches!(&error, CallError::Status(status) if error::is_refused_token(status)) {
@@ -113,13 +129,26 @@ async fn token(
     caller: &Caller,
     guest: &mut Option<SessionSecret>,
 ) -> Result<UpstreamToken, Error> {
-    match (needs.access, live_session(gateway, needs.audience, caller).await?) {
-        (Access::User, Some(SessionToken { token, kind: SessionKind::User })) => Ok(token),
+    match (
+        needs.access,
+        live_session(gateway, needs.audience, caller).await?,
+    ) {
+        (
+            Access::User,
+            Some(SessionToken {
+                token,
+                kind: SessionKind::User,
+            }),
+        ) => Ok(token),
         (Access::User, _) => Err(Error::SessionRequired),
         (Access::Anyone | Access::Guest, Some(session)) => Ok(session.token),
         (Access::Guest, None) if !needs.safe => {
             let secret = guest.insert(new_guest(gateway, caller).await?);
-            Ok(gateway.exchange.for_session(secret, needs.audience).await?.token)
+            Ok(gateway
+                .exchange
+                .for_session(secret, needs.audience)
+                .await?
+                .token)
         }
         (Access::Anyone | Access::Guest, None) => {
             Ok(gateway.exchange.anonymous(needs.audience).await?)
@@ -147,9 +176,14 @@ async fn live_session(
 }
 
 async fn new_guest(gateway: &Gateway, caller: &Caller) -> Result<SessionSecret, Error> {
-    let request = CreateGuestSessionRequest { client: Some((&caller.client).into()) };
+    let request = CreateGuestSessionRequest {
+        client: Some((&caller.client).into()),
+    };
     let mut sessions = gateway.auth.sessions();
-    let answer = gateway.auth.within(sessions.create_guest_session(request)).await;
+    let answer = gateway
+        .auth
+        .within(sessions.create_guest_session(request))
+        .await;
     let session = answer.map_err(Error::Auth)?.session;
     gateway.metrics.guests.inc();
     session

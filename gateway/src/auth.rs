@@ -45,7 +45,10 @@ pub(crate) fn routes(gateway: &Shared) -> Router<Shared> {
         .route("/auth/login", guarded(post(login::login)))
         .route("/auth/logout", guarded(post(logout::logout)))
         .route("/auth/session", guarded(get(session::session)))
-        .route("/auth/sessions", guarded(get(sessions::list).delete(sessions::end_others)))
+        .route(
+            "/auth/sessions",
+            guarded(get(sessions::list).delete(sessions::end_others)),
+        )
         .route("/auth/sessions/{id}", guarded(delete(sessions::end_one)))
         .route("/auth/password", guarded(post(password::change)))
 }
@@ -56,7 +59,9 @@ async fn to_the_end<T: Send + 'static>(
 ) -> Result<T, Error> {
     let id = RequestId::current().unwrap_or_default();
     let trace = TraceContext::current().unwrap_or_default();
-    let change = id.scope(trace.scope(change)).instrument(tracing::Span::current());
+    let change = id
+        .scope(trace.scope(change))
+        .instrument(tracing::Span::current());
     tokio::spawn(change).await.unwrap_or(Err(Error::Crashed))
 }
 
@@ -68,7 +73,10 @@ fn signed_in(
 ) -> Result<Response, Error> {
     let (session, secret) = new_session(session)?;
     let user = user.ok_or(Error::AuthAnswer("a sign-in without its person"))?;
-    let body = Json(SignedIn { user: user.into(), session: json::Session::own(session)? });
+    let body = Json(SignedIn {
+        user: user.into(),
+        session: json::Session::own(session)?,
+    });
     Ok((status, [(header::SET_COOKIE, cookie::set(&secret))], body).into_response())
 }
 
@@ -78,7 +86,9 @@ fn new_session(
     let sent = sent.ok_or(Error::AuthAnswer("a sign-in without its session"))?;
     let secret = SessionSecret::parse(&sent.session_secret)
         .ok_or(Error::AuthAnswer("a malformed session secret"))?;
-    let session = sent.session.ok_or(Error::AuthAnswer("a session without its description"))?;
+    let session = sent
+        .session
+        .ok_or(Error::AuthAnswer("a session without its description"))?;
     Ok((session, secret))
 }
 
@@ -88,9 +98,15 @@ async fn person(
     caller: &Caller,
 ) -> Result<(SessionSecret, proto::auth::v1::Session), Error> {
     let secret = caller.credential.session().ok_or(Error::SessionRequired)?;
-    let request = GetSessionRequest { session_secret: secret.expose().to_owned() };
+    let request = GetSessionRequest {
+        session_secret: secret.expose().to_owned(),
+    };
     let mut sessions = gateway.auth.sessions();
-    let answer = gateway.auth.within(sessions.get_session(request)).await.map_err(Error::Auth)?;
+    let answer = gateway
+        .auth
+        .within(sessions.get_session(request))
+        .await
+        .map_err(Error::Auth)?;
     let session = answer.session.ok_or(Error::AuthAnswer("no session"))?;
     match session.kind() {
         SessionKind::User => Ok((secret.clone(), session)),

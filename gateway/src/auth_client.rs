@@ -68,12 +68,17 @@ impl AuthClient {
 /// Whether a status says that the session is over, and nothing else does.
 pub(crate) fn is_session_invalid(status: &Status) -> bool {
     status.code() == Code::Unauthenticated
-        && status.get_details_error_info().is_some_and(|info| info.reason == "SESSION_INVALID")
+        && status
+            .get_details_error_info()
+            .is_some_and(|info| info.reason == "SESSION_INVALID")
 }
 
 impl From<&Client> for ClientInfo {
     fn from(client: &Client) -> Self {
-        Self { address: client.address.clone(), user_agent: client.user_agent.clone() }
+        Self {
+            address: client.address.clone(),
+            user_agent: client.user_agent.clone(),
+        }
     }
 }
 
@@ -89,10 +94,18 @@ impl TokenSource for AuthClient {
                 session_secret: secret.expose().to_owned(),
                 audience: audience.to_string(),
             };
-            let answer = self.tokens.clone().exchange_session(request).await.map_err(failure)?;
+            let answer = self
+                .tokens
+                .clone()
+                .exchange_session(request)
+                .await
+                .map_err(failure)?;
             let answer = answer.into_inner();
             Ok(Issued {
-                session: Some(IssuedSession { kind: kind(answer.kind())?, id: answer.session_id }),
+                session: Some(IssuedSession {
+                    kind: kind(answer.kind())?,
+                    id: answer.session_id,
+                }),
                 expires_in: lifetime(answer.expires_in)?,
                 access_token: answer.access_token,
             })
@@ -102,7 +115,9 @@ impl TokenSource for AuthClient {
 
     fn anonymous(&self, audience: Arc<str>) -> BoxFuture<'_, Result<Issued, ExchangeError>> {
         async move {
-            let request = IssueAnonymousTokenRequest { audience: audience.to_string() };
+            let request = IssueAnonymousTokenRequest {
+                audience: audience.to_string(),
+            };
             let answer = self.tokens.clone().issue_anonymous_token(request).await;
             let answer = answer.map_err(failure)?.into_inner();
             Ok(Issued {

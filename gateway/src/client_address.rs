@@ -30,9 +30,12 @@ impl Network {
     /// Whether an address lies in it. IPv4 inside IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                same_prefix(own.to_bits().into(), other.to_bits().into(), self.prefix, 32)
-            }
+            (IpAddr::V4(own), IpAddr::V4(other)) => same_prefix(
+                own.to_bits().into(),
+                other.to_bits().into(),
+                self.prefix,
+                32,
+            ),
             (IpAddr::V6(own), IpAddr::V6(other)) => {
                 same_prefix(own.to_bits(), other.to_bits(), self.prefix, 128)
             }
@@ -54,11 +57,18 @@ impl FromStr for Network {
             None => (text, None),
             Some((address, prefix)) => (address, Some(prefix)),
         };
-        let address = address.parse::<IpAddr>().map_err(|_| NetworkError)?.to_canonical();
+        let address = address
+            .parse::<IpAddr>()
+            .map_err(|_| NetworkError)?
+            .to_canonical();
         let width = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             None => width,
-            Some(digits) => digits.parse().ok().filter(|p| *p <= width).ok_or(NetworkError)?,
+            Some(digits) => digits
+                .parse()
+                .ok()
+                .filter(|p| *p <= width)
+                .ok_or(NetworkError)?,
         };
         Ok(Self { address, prefix })
     }
@@ -93,7 +103,10 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop.trim_ascii()).ok()?;
     // Some proxies add the port.
     text.parse::<IpAddr>()
-        .or_else(|_| text.parse::<std::net::SocketAddr>().map(|socket| socket.ip()))
+        .or_else(|_| {
+            text.parse::<std::net::SocketAddr>()
+                .map(|socket| socket.ip())
+        })
         .ok()
         .map(|address| address.to_canonical())
 }

@@ -6,11 +6,8 @@ use chassis::{settings::Section, telemetry::TelemetrySettings};
 use http::Uri;
 
 pub use crate::{
-    client_address::Network,
-    descriptors::Source,
-    exchange::ExchangeSettings,
-    public_origin::PublicOrigin,
-    upstream::Access,
+    client_address::Network, descriptors::Source, exchange::ExchangeSettings,
+    public_origin::PublicOrigin, upstream::Access,
 };
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 8080);
@@ -118,7 +115,10 @@ impl Config {
             operations_listen: DEFAULT_OPERATIONS_LISTEN,
             public_origins: Vec::new(),
             trusted_proxies: Vec::new(),
-            auth: AuthSettings { address: auth_address.to_owned(), timeout: DEFAULT_AUTH_TIMEOUT },
+            auth: AuthSettings {
+                address: auth_address.to_owned(),
+                timeout: DEFAULT_AUTH_TIMEOUT,
+            },
             workload_name: DEFAULT_WORKLOAD_NAME.to_owned(),
             workload_key_file,
             upstreams: Vec::new(),
@@ -170,7 +170,10 @@ impl AuthSettings {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         let address = address(section);
         let timeout = section.duration("timeout", DEFAULT_AUTH_TIMEOUT);
-        Some(Self { address: address?, timeout })
+        Some(Self {
+            address: address?,
+            timeout,
+        })
     }
 }
 
@@ -192,7 +195,10 @@ impl UpstreamSettings {
         let address = address(section);
         let audience = section.required::<String>("audience");
         let access = read_access(section);
-        let descriptors = match section.value("descriptors", "reflection".to_owned()).as_str() {
+        let descriptors = match section
+            .value("descriptors", "reflection".to_owned())
+            .as_str()
+        {
             "reflection" => Source::Reflection,
             file => Source::File(file.into()),
         };

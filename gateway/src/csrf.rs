@@ -25,7 +25,10 @@ pub(crate) enum CsrfError {
 
 /// Methods that change nothing by HTTP's own word (RFC 9110, 9.2.1).
 pub(crate) fn is_safe(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+    )
 }
 
 /// Checks an unsafe request; `own` are the public origins that the request's Host names.

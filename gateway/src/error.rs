@@ -81,7 +81,10 @@ pub(crate) enum Error {
 impl Error {
     /// A single field's fault.
     pub(crate) fn field(field: &str, description: &str) -> Self {
-        Self::Fields(vec![FieldError { field: field.into(), description: description.into() }])
+        Self::Fields(vec![FieldError {
+            field: field.into(),
+            description: description.into(),
+        }])
     }
 }
 
@@ -90,9 +93,11 @@ impl From<Error> for Problem {
         use Error as E;
         match error {
             E::Path(PathNotNormal) => bad("PATH_NOT_NORMAL", "The path is not in normal form."),
-            E::TargetTooLong => {
-                problem(StatusCode::URI_TOO_LONG, "TARGET_TOO_LONG", "The address is too long.")
-            }
+            E::TargetTooLong => problem(
+                StatusCode::URI_TOO_LONG,
+                "TARGET_TOO_LONG",
+                "The address is too long.",
+            ),
             E::HostMalformed => bad("HOST_MALFORMED", "The request does not name one host."),
             E::HostUnknown => problem(
                 StatusCode::MISDIRECTED_REQUEST,
@@ -148,7 +153,11 @@ impl From<Error> for Problem {
             E::Exchange(error) => exchange(error),
             E::Auth(status) => from_auth(&status),
             E::AuthAnswer(what) => {
-                tracing::error!(reason = "auth_answer", what, "the auth service answered nonsense");
+                tracing::error!(
+                    reason = "auth_answer",
+                    what,
+                    "the auth service answered nonsense"
+                );
                 crashed()
             }
         }
@@ -169,12 +178,20 @@ fn away(reason: &'static str, detail: &str) -> Problem {
 }
 
 fn crashed() -> Problem {
-    problem(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong on our side.")
+    problem(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "INTERNAL",
+        "Something went wrong on our side.",
+    )
 }
 
 fn session_required() -> Problem {
-    problem(StatusCode::UNAUTHORIZED, "SESSION_REQUIRED", "Sign in first.")
-        .with_challenge(r#"Cookie realm="latchkey", cookie-name="__Host-Http-session""#)
+    problem(
+        StatusCode::UNAUTHORIZED,
+        "SESSION_REQUIRED",
+        "Sign in first.",
+    )
+    .with_challenge(r#"Cookie realm="latchkey", cookie-name="__Host-Http-session""#)
 }
 
 fn credential(error: CredentialError) -> Problem {
@@ -229,9 +246,10 @@ fn exchange(error: ExchangeError) -> Problem {
             away("UNAVAILABLE", "Sessions cannot be checked at the moment.")
         }
         ExchangeError::Overloaded => away("OVERLOADED", "Too many requests are under way."),
-        ExchangeError::Superseded => {
-            away("SESSION_CHANGING", "The session is being changed; try again.")
-        }
+        ExchangeError::Superseded => away(
+            "SESSION_CHANGING",
+            "The session is being changed; try again.",
+        ),
         // Ours to mend, and for the client the same as an outage: whoever it is has
         // done nothing wrong and must not be signed out.
         ExchangeError::Refused(status) => {
@@ -244,7 +262,11 @@ fn exchange(error: ExchangeError) -> Problem {
             away("UNAVAILABLE", "Sessions cannot be checked at the moment.")
         }
         ExchangeError::BadAnswer(what) => {
-            tracing::error!(reason = "auth_answer", what, "the auth service answered nonsense");
+            tracing::error!(
+                reason = "auth_answer",
+                what,
+                "the auth service answered nonsense"
+            );
             crashed()
         }
         ExchangeError::Crashed => {

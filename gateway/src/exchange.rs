@@ -22,13 +22,13 @@ use std::{sync::Arc, time::Duration};
 use chassis::Clock;
 use http::HeaderValue;
 
-pub(crate) use self::{
-    metrics::ExchangeMetrics,
-    source::{Issued, IssuedSession, TokenSource},
-};
 use self::{
     cache::{Cache, Entry},
     flights::{Boarding, Flights, Landing},
+};
+pub(crate) use self::{
+    metrics::ExchangeMetrics,
+    source::{Issued, IssuedSession, TokenSource},
 };
 use crate::credential::{SecretHash, SessionSecret};
 
@@ -40,7 +40,7 @@ const ATTEMPTS: usize = 3;
 ///
 /// It is never shown to a client: `Debug` prints nothing of it.
 #[derive(Clone)]
-pub struct UpstreamToken {
+pub(crate) struct UpstreamToken {
     header: HeaderValue,
 }
 
@@ -196,8 +196,13 @@ impl Exchange {
     ) -> Result<SessionToken, ExchangeError> {
         let key = self.key(Holder::Session(secret.hash()), audience);
         let entry = self.entry(key, Some(secret)).await?;
-        let kind = entry.kind().ok_or(ExchangeError::BadAnswer("a session's token has no kind"))?;
-        Ok(SessionToken { token: entry.token().clone(), kind })
+        let kind = entry
+            .kind()
+            .ok_or(ExchangeError::BadAnswer("a session's token has no kind"))?;
+        Ok(SessionToken {
+            token: entry.token().clone(),
+            kind,
+        })
     }
 
     /// A token for somebody without a session.
@@ -209,14 +214,22 @@ impl Exchange {
     /// A secret stopped being valid: its tokens are dropped, and so are those on the way.
     pub(crate) fn forget_secret(&self, hash: SecretHash) {
         for audience in &self.inner.audiences {
-            let key = Key { holder: Holder::Session(hash), audience: audience.clone() };
-            self.inner.flights.cancel(&key, || self.inner.cache.remove(&key));
+            let key = Key {
+                holder: Holder::Session(hash),
+                audience: audience.clone(),
+            };
+            self.inner
+                .flights
+                .cancel(&key, || self.inner.cache.remove(&key));
         }
     }
 
     /// A session ended: its tokens are not used again, whichever secret they were for.
     pub(crate) fn session_ended(&self, session_id: &str) {
-        let forgotten = self.inner.cache.session_ended(session_id, self.inner.clock.now());
+        let forgotten = self
+            .inner
+            .cache
+            .session_ended(session_id, self.inner.clock.now());
         if forgotten {
             // Too many ended at once to remember each: forget everybody's tokens instead.
             self.inner.flights.cancel_all(|| self.inner.cache.clear());
@@ -225,8 +238,15 @@ impl Exchange {
 
     /// A handful of audiences, so a search is cheaper than a copy.
     fn key(&self, holder: Holder, audience: &str) -> Key {
-        let known = self.inner.audiences.iter().find(|known| ***known == *audience);
-        Key { holder, audience: known.cloned().unwrap_or_else(|| audience.into()) }
+        let known = self
+            .inner
+            .audiences
+            .iter()
+            .find(|known| ***known == *audience);
+        Key {
+            holder,
+            audience: known.cloned().unwrap_or_else(|| audience.into()),
+        }
     }
 
     async fn entry(
@@ -316,7 +336,11 @@ impl Inner {
             // Before the question, so that the answer's lifetime can only be shorter.
             let asked_at = self.clock.now();
             let issued = match secret {
-                Some(secret) => self.source.exchange(secret.clone(), key.audience.clone()).await,
+                Some(secret) => {
+                    self.source
+                        .exchange(secret.clone(), key.audience.clone())
+                        .await
+                }
                 None => self.source.anonymous(key.audience.clone()).await,
             };
             Entry::new(issued?, asked_at, spread(key)).map(Arc::new)

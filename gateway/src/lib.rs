@@ -4,7 +4,7 @@
 //! that service alone, or not at all. `/auth/**` is written by hand (`auth`),
 //! `/api/**` follows from the services' descriptors (`api`), everything else is a page.
 //!
-//! What holds: no service can be called without an [`exchange::UpstreamToken`], which
+//! What holds: no service can be called without an `exchange::UpstreamToken`, which
 //! only `exchange` makes; no header of a client reaches a service; no token reaches a
 //! client; an outage is a 503 that leaves the cookie alone.
 
@@ -30,7 +30,7 @@ mod routes;
 mod transcode;
 mod upstream;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use chassis::{
@@ -44,6 +44,7 @@ use chassis::{
 use prost_reflect::DescriptorPool;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
 
 pub use crate::config::Config;
 use crate::{
@@ -82,7 +83,9 @@ impl Listeners {
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Bind { address, source })
 }
 
 /// Why the gateway does not serve, or stopped otherwise than asked.
@@ -148,7 +151,10 @@ pub async fn serve(
     let descriptors_loaded = readiness.gate("descriptors");
     let upstreams = connect_all(&config.upstreams)?;
     let pools = read_files(&upstreams).await?;
-    let address = listeners.public.local_addr().map_err(ServeError::Listener)?;
+    let address = listeners
+        .public
+        .local_addr()
+        .map_err(ServeError::Listener)?;
     let gateway = Arc::new(build(&config, address, clock, &metrics)?);
 
     let loading = load_routes(gateway.clone(), upstreams, pools, descriptors_loaded);
@@ -169,7 +175,10 @@ pub async fn serve(
     });
 
     let counters = Counters::register(&metrics, "public");
-    let limits = chassis::http::Limits { counters, ..config.limits.http };
+    let limits = chassis::http::Limits {
+        counters,
+        ..config.limits.http
+    };
     let served =
         chassis::http::serve(listeners.public, router::router(gateway), limits, shutdown).await;
     drained.cancel();
@@ -186,14 +195,18 @@ fn build(
     clock: Arc<dyn Clock>,
     metrics: &Metrics,
 ) -> Result<Gateway, ServeError> {
-    let key = WorkloadKey::load_or_create(&config.workload_key_file)
-        .map_err(ServeError::WorkloadKey)?;
+    let key =
+        WorkloadKey::load_or_create(&config.workload_key_file).map_err(ServeError::WorkloadKey)?;
     let signer = AssertionSigner::new(&config.workload_name, key, AUTH_AUDIENCE, clock.clone());
-    let channel = connect("auth-service", &config.auth.address)?;
+    let channel = connect("auth-service", &config.auth.address, config.auth.timeout)?;
     let auth = AuthClient::new(channel, signer, config.auth.timeout);
     let exchange = Exchange::new(
         Arc::new(auth.clone()),
-        config.upstreams.iter().map(|upstream| upstream.audience.as_str().into()).collect(),
+        config
+            .upstreams
+            .iter()
+            .map(|upstream| upstream.audience.as_str().into())
+            .collect(),
         &config.exchange,
         clock,
         ExchangeMetrics::register(metrics),
@@ -219,9 +232,15 @@ fn public_origins(config: &Config, address: SocketAddr) -> Result<Vec<PublicOrig
     }
 }
 
-fn connect(name: &str, address: &str) -> Result<tonic::transport::Channel, ServeError> {
-    chassis::grpc::connect(address, ConnectOptions::default())
-        .map_err(|source| ServeError::Address { name: name.to_owned(), source })
+fn connect(name: &str, address: &str, timeout: Duration) -> Result<Channel, ServeError> {
+    let options = ConnectOptions {
+        request_timeout: timeout,
+        ..ConnectOptions::default()
+    };
+    chassis::grpc::connect(address, options).map_err(|source| ServeError::Address {
+        name: name.to_owned(),
+        source,
+    })
 }
 
 type Connected = (Arc<Upstream>, Source);
@@ -234,7 +253,7 @@ fn connect_all(settings: &[UpstreamSettings]) -> Result<Vec<Connected>, ServeErr
                 name: settings.name.clone(),
                 audience: settings.audience.clone(),
                 access: settings.access,
-                channel: connect(&settings.name, &settings.address)?,
+                channel: connect(&settings.name, &settings.address, settings.timeout)?,
                 timeout: settings.timeout,
                 max_response_bytes: settings.max_response_bytes,
             };
@@ -256,12 +275,16 @@ async fn read_files(upstreams: &[Connected]) -> Result<Vec<Option<DescriptorPool
 }
 
 async fn read_file(upstream: &Upstream, source: &Source) -> Result<DescriptorPool, ServeError> {
-    descriptors::load(source, upstream.channel.clone(), &descriptors::Limits::default())
-        .await
-        .map_err(|source| ServeError::Descriptors {
-            name: upstream.name.clone(),
-            source: source.into(),
-        })
+    descriptors::load(
+        source,
+        upstream.channel.clone(),
+        &descriptors::Limits::default(),
+    )
+    .await
+    .map_err(|source| ServeError::Descriptors {
+        name: upstream.name.clone(),
+        source: source.into(),
+    })
 }
 
 /// Asks the services that describe themselves, all at once, then puts the whole table
@@ -272,17 +295,20 @@ async fn load_routes(
     pools: Vec<Option<DescriptorPool>>,
     loaded: Gate,
 ) {
-    let described = upstreams.into_iter().zip(pools).map(|((upstream, source), pool)| async {
-        let pool = match pool {
-            Some(pool) => pool,
-            None => {
-                let limits = descriptors::Limits::default();
-                let channel = upstream.channel.clone();
-                descriptors::load_with_retry(&upstream.name, source, channel, limits).await
-            }
-        };
-        (upstream, pool)
-    });
+    let described = upstreams
+        .into_iter()
+        .zip(pools)
+        .map(|((upstream, source), pool)| async {
+            let pool = match pool {
+                Some(pool) => pool,
+                None => {
+                    let limits = descriptors::Limits::default();
+                    let channel = upstream.channel.clone();
+                    descriptors::load_with_retry(&upstream.name, source, channel, limits).await
+                }
+            };
+            (upstream, pool)
+        });
     match RouteTable::build(futures::future::join_all(described).await) {
         Ok(table) => {
             tracing::info!(routes = table.len(), "the services' routes are loaded");

@@ -79,7 +79,9 @@ impl GatewayMetrics {
     }
 
     pub(crate) fn refused_token(&self, upstream: &str) {
-        let labels = UpstreamLabels { upstream: upstream.to_owned() };
+        let labels = UpstreamLabels {
+            upstream: upstream.to_owned(),
+        };
         self.refused_tokens.get_or_create(&labels).inc();
     }
 }

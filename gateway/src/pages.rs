@@ -23,8 +23,9 @@ pub(crate) fn serve(parts: &Parts) -> Response {
     let reads = matches!(parts.method, Method::GET | Method::HEAD);
     match file {
         Some((file, name)) if reads => respond(StatusCode::OK, &name, file, &parts.headers),
-        Some(_) => Error::MethodNotAllowed(Some(HeaderValue::from_static("GET, HEAD")))
-            .into_response(),
+        Some(_) => {
+            Error::MethodNotAllowed(Some(HeaderValue::from_static("GET, HEAD"))).into_response()
+        }
         None if reads && accepts_html(&parts.headers) => not_found(),
         None => Error::NotFound.into_response(),
     }
@@ -48,7 +49,10 @@ fn file_name(path: &str) -> Option<String> {
         "/sign-in" | "/profile" | "/devices" => Some(format!("{}.html", &path[1..])),
         // The path is in normal form, so it cannot leave the folder; the files are a
         // list in the program anyway.
-        _ => path.strip_prefix('/').filter(|name| name.starts_with("assets/")).map(str::to_owned),
+        _ => path
+            .strip_prefix('/')
+            .filter(|name| name.starts_with("assets/"))
+            .map(str::to_owned),
     }
 }
 
@@ -65,7 +69,10 @@ fn respond(status: StatusCode, name: &str, file: EmbeddedFile, asked: &HeaderMap
         (status, Body::from(body)).into_response()
     };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(name)));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(media_type(name)),
+    );
     headers.insert(header::ETAG, tag);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response

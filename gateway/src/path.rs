@@ -51,7 +51,9 @@ fn is_normal_segment(segment: &str) -> bool {
 
 fn hex(byte: Option<u8>) -> Option<u8> {
     // A hex digit's value is below 16, so it fits.
-    char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte?)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// Letters, digits and the other unreserved characters have no reason to be encoded,

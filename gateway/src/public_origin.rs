@@ -23,7 +23,9 @@ pub enum PublicOriginError {
     #[error("no origin like https://shop.example")]
     Malformed,
     /// The session cookie is `Secure`: a browser would not send it.
-    #[error("not for plain http, which is for loopback hosts only: browsers keep the session cookie off plain http")]
+    #[error(
+        "not for plain http, which is for loopback hosts only: browsers keep the session cookie off plain http"
+    )]
     NotSecure,
 }
 
@@ -32,7 +34,11 @@ impl PublicOrigin {
     pub fn loopback(port: u16) -> Vec<Self> {
         ["localhost", "127.0.0.1", "[::1]"]
             .into_iter()
-            .map(|host| Self { https: false, host: host.to_owned(), port })
+            .map(|host| Self {
+                https: false,
+                host: host.to_owned(),
+                port,
+            })
             .collect()
     }
 
@@ -78,14 +84,22 @@ impl FromStr for PublicOrigin {
         let authority = uri.authority().ok_or(malformed)?;
         let (host, port) = split_authority(authority.as_str()).ok_or(malformed)?;
         // `Uri` adds the slash of an empty path, so look at the text itself.
-        if uri.path_and_query().is_some_and(|rest| rest.as_str() != "/") || text.ends_with('/') {
+        if uri
+            .path_and_query()
+            .is_some_and(|rest| rest.as_str() != "/")
+            || text.ends_with('/')
+        {
             return Err(malformed);
         }
         let host = host.to_ascii_lowercase();
         if !https && !is_loopback(&host) {
             return Err(PublicOriginError::NotSecure);
         }
-        Ok(Self { https, port: port.unwrap_or_else(|| default_port(https)), host })
+        Ok(Self {
+            https,
+            port: port.unwrap_or_else(|| default_port(https)),
+            host,
+        })
     }
 }
 
@@ -98,7 +112,9 @@ fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
         || host.ends_with(".localhost")
-        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || bare
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// Host and port of `host[:port]`; `None` for user names and whatever else is odd.

@@ -89,7 +89,11 @@ pub(super) struct User {
 
 impl From<proto::auth::v1::User> for User {
     fn from(user: proto::auth::v1::User) -> Self {
-        Self { subject: user.subject, email: user.email, display_name: user.display_name }
+        Self {
+            subject: user.subject,
+            email: user.email,
+            display_name: user.display_name,
+        }
     }
 }
 
@@ -118,7 +122,10 @@ pub(super) struct Session {
 impl Session {
     /// The session that asks.
     pub(super) fn own(session: proto::auth::v1::Session) -> Result<Self, Error> {
-        Ok(Self { current: true, ..Self::listed(session)? })
+        Ok(Self {
+            current: true,
+            ..Self::listed(session)?
+        })
     }
 
     /// A session in a list, which says itself whether it is the one that asks.
@@ -132,7 +139,10 @@ impl Session {
         Ok(Self {
             kind,
             created_at: instant(session.created_at)?,
-            authenticated_at: session.authenticated_at.map(|at| instant(Some(at))).transpose()?,
+            authenticated_at: session
+                .authenticated_at
+                .map(|at| instant(Some(at)))
+                .transpose()?,
             last_seen_at: instant(session.last_seen_at)?,
             expires_at: instant(session.expires_at)?,
             id: session.id,

@@ -65,7 +65,12 @@ pub(super) async fn login(
 }
 
 fn current(caller: &Caller) -> String {
-    caller.credential.session().map(SessionSecret::expose).unwrap_or_default().to_owned()
+    caller
+        .credential
+        .session()
+        .map(SessionSecret::expose)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Also after a failure: the answer can be lost after the deed was done. A session

@@ -18,12 +18,8 @@ use proto::auth::v1::EndSessionRequest;
 
 use super::to_the_end;
 use crate::{
-    auth_client::is_session_invalid,
-    cookie,
-    credential::SessionSecret,
-    error::Error,
-    gateway::Shared,
-    middleware::guard::Caller,
+    auth_client::is_session_invalid, cookie, credential::SessionSecret, error::Error,
+    gateway::Shared, middleware::guard::Caller,
 };
 
 pub(super) async fn logout(
@@ -33,11 +29,17 @@ pub(super) async fn logout(
     if let Some(secret) = caller.credential.session().cloned() {
         to_the_end(async move { end(&gateway, &secret).await }).await?;
     }
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie::clear())]).into_response())
+    Ok((
+        StatusCode::NO_CONTENT,
+        [(header::SET_COOKIE, cookie::clear())],
+    )
+        .into_response())
 }
 
 async fn end(gateway: &Shared, secret: &SessionSecret) -> Result<(), Error> {
-    let request = EndSessionRequest { session_secret: secret.expose().to_owned() };
+    let request = EndSessionRequest {
+        session_secret: secret.expose().to_owned(),
+    };
     let mut sessions = gateway.auth.sessions();
     let answer = gateway.auth.within(sessions.end_session(request)).await;
     gateway.exchange.forget_secret(secret.hash());

@@ -13,7 +13,12 @@ use crate::{
     auth_client::is_session_invalid, error::Error, gateway::Shared, middleware::guard::Caller,
 };
 
-const NOBODY: WhoAmI = WhoAmI { authenticated: false, guest: false, user: None, session: None };
+const NOBODY: WhoAmI = WhoAmI {
+    authenticated: false,
+    guest: false,
+    user: None,
+    session: None,
+};
 
 pub(super) async fn session(
     State(gateway): State<Shared>,
@@ -22,7 +27,9 @@ pub(super) async fn session(
     let Some(secret) = caller.credential.session() else {
         return Ok(Json(NOBODY));
     };
-    let request = GetSessionRequest { session_secret: secret.expose().to_owned() };
+    let request = GetSessionRequest {
+        session_secret: secret.expose().to_owned(),
+    };
     let mut sessions = gateway.auth.sessions();
     let answer = match gateway.auth.within(sessions.get_session(request)).await {
         Ok(answer) => answer,

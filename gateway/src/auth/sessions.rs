@@ -21,10 +21,20 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Sessions>, Error> {
     let (secret, _) = person(&gateway, &caller).await?;
-    let request = ListSessionsRequest { session_secret: secret.expose().to_owned() };
+    let request = ListSessionsRequest {
+        session_secret: secret.expose().to_owned(),
+    };
     let mut sessions = gateway.auth.sessions();
-    let answer = gateway.auth.within(sessions.list_sessions(request)).await.map_err(Error::Auth)?;
-    let sessions = answer.sessions.into_iter().map(Session::listed).collect::<Result<_, _>>()?;
+    let answer = gateway
+        .auth
+        .within(sessions.list_sessions(request))
+        .await
+        .map_err(Error::Auth)?;
+    let sessions = answer
+        .sessions
+        .into_iter()
+        .map(Session::listed)
+        .collect::<Result<_, _>>()?;
     Ok(Json(Sessions { sessions }))
 }
 
@@ -34,7 +44,10 @@ pub(super) async fn end_one(
     Extension(caller): Extension<Caller>,
     id: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<Response, Error> {
-    let id = id.ok().and_then(|Path(text)| session_id(&text)).ok_or(Error::NotFound)?;
+    let id = id
+        .ok()
+        .and_then(|Path(text)| session_id(&text))
+        .ok_or(Error::NotFound)?;
     to_the_end(async move {
         let (secret, own) = person(&gateway, &caller).await?;
         let request = RevokeSessionRequest {
@@ -58,7 +71,11 @@ pub(super) async fn end_one(
 
 fn ended(own: bool) -> Response {
     if own {
-        (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie::clear())]).into_response()
+        (
+            StatusCode::NO_CONTENT,
+            [(header::SET_COOKIE, cookie::clear())],
+        )
+            .into_response()
     } else {
         StatusCode::NO_CONTENT.into_response()
     }
@@ -71,9 +88,14 @@ pub(super) async fn end_others(
 ) -> Result<StatusCode, Error> {
     to_the_end(async move {
         let (secret, _) = person(&gateway, &caller).await?;
-        let request = RevokeOtherSessionsRequest { session_secret: secret.expose().to_owned() };
+        let request = RevokeOtherSessionsRequest {
+            session_secret: secret.expose().to_owned(),
+        };
         let mut sessions = gateway.auth.sessions();
-        let answer = gateway.auth.within(sessions.revoke_other_sessions(request)).await;
+        let answer = gateway
+            .auth
+            .within(sessions.revoke_other_sessions(request))
+            .await;
         for id in &answer.map_err(Error::Auth)?.ended_session_ids {
             gateway.exchange.session_ended(id);
         }

@@ -36,7 +36,11 @@ fn takes_the_rightmost_that_no_trusted_proxy_owns() {
         ("2001:db8::1", &["::ffff:1.2.3.4"], "1.2.3.4"),
         ("::ffff:10.0.0.1", &["1.2.3.4"], "1.2.3.4"),
     ] {
-        assert_eq!(found(peer, forwarded, trusted), expected, "{peer} {forwarded:?}");
+        assert_eq!(
+            found(peer, forwarded, trusted),
+            expected,
+            "{peer} {forwarded:?}"
+        );
     }
 }
 
@@ -54,13 +58,25 @@ fn a_block_holds_its_prefix_and_nothing_else() {
         ("2001:db8::/32", "2001:db9::", false),
     ] {
         let parsed: Network = network.parse().unwrap();
-        assert_eq!(parsed.contains(address.parse().unwrap()), expected, "{network} {address}");
+        assert_eq!(
+            parsed.contains(address.parse().unwrap()),
+            expected,
+            "{network} {address}"
+        );
     }
 }
 
 #[test]
 fn refuses_what_is_no_network() {
-    for text in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "localhost", "10.0.0.0/-1", "10.0.0.0/"] {
+    for text in [
+        "",
+        "10.0.0.0/33",
+        "::/129",
+        "10.0.0/8",
+        "localhost",
+        "10.0.0.0/-1",
+        "10.0.0.0/",
+    ] {
         assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
     }
 }

@@ -22,7 +22,10 @@ fn little_is_enough() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.workload_name, "gateway");
     assert_eq!(config.upstreams[0].access, Access::Guest);
-    assert!(matches!(config.upstreams[0].descriptors, Source::Reflection));
+    assert!(matches!(
+        config.upstreams[0].descriptors,
+        Source::Reflection
+    ));
     assert_eq!(config.limits.body_bytes, 64 * 1024);
 }
 
@@ -51,7 +54,10 @@ typo = 1
         "limits.requests_in_flight",
         "limits.typo",
     ] {
-        assert!(problems.contains(&format!("{name}:")), "{name} is missing in:\n{problems}");
+        assert!(
+            problems.contains(&format!("{name}:")),
+            "{name} is missing in:\n{problems}"
+        );
     }
 }
 
@@ -59,7 +65,10 @@ typo = 1
 fn plain_http_beyond_loopback_does_not_start() {
     let text = format!("public_origins = ['http://shop.example']\n{LEAST}");
     let problems = config(&text).unwrap_err();
-    assert!(problems.contains("keep the session cookie off plain http"), "{problems}");
+    assert!(
+        problems.contains("keep the session cookie off plain http"),
+        "{problems}"
+    );
     let text = format!("listen = '0.0.0.0:80'\npublic_origins = ['https://shop.example']\n{LEAST}");
     assert_eq!(config(&text).unwrap().public_origins.len(), 1);
 }

@@ -27,10 +27,19 @@ fn cookie(value: &str) -> Result<Option<String>, CredentialError> {
 fn finds_the_session_among_other_cookies() {
     let expected = Ok(Some(SECRET.to_owned()));
     assert_eq!(cookie(&format!("{SESSION_COOKIE}={SECRET}")), expected);
-    assert_eq!(cookie(&format!("a=b; {SESSION_COOKIE}={SECRET};c=d;;=;e")), expected);
-    assert_eq!(cookie(&format!("$Version=1;{SESSION_COOKIE}={SECRET}; $Path=/")), expected);
+    assert_eq!(
+        cookie(&format!("a=b; {SESSION_COOKIE}={SECRET};c=d;;=;e")),
+        expected
+    );
+    assert_eq!(
+        cookie(&format!("$Version=1;{SESSION_COOKIE}={SECRET}; $Path=/")),
+        expected
+    );
     let second = format!("{SESSION_COOKIE}={SECRET}");
-    assert_eq!(read(&[("cookie", b"a=b"), ("cookie", second.as_bytes())]), expected);
+    assert_eq!(
+        read(&[("cookie", b"a=b"), ("cookie", second.as_bytes())]),
+        expected
+    );
 }
 
 #[test]
@@ -66,7 +75,11 @@ fn malformed_values_are_treated_as_none() {
         "' OR 1=1 --",
         &"A".repeat(64 * 1024),
     ] {
-        assert_eq!(cookie(&format!("{SESSION_COOKIE}={value}")), Ok(None), "{value:.60}");
+        assert_eq!(
+            cookie(&format!("{SESSION_COOKIE}={value}")),
+            Ok(None),
+            "{value:.60}"
+        );
     }
     let mut bytes = format!("{SESSION_COOKIE}=").into_bytes();
     bytes.extend([0xff; 43]);
@@ -83,7 +96,11 @@ fn two_of_ours_are_ambiguous_whatever_they_hold() {
         format!("{good}; {good}"),
         format!("{evil}; a=b; {evil}"),
     ] {
-        assert_eq!(cookie(&value), Err(CredentialError::SeveralCookies), "{value}");
+        assert_eq!(
+            cookie(&value),
+            Err(CredentialError::SeveralCookies),
+            "{value}"
+        );
     }
     assert_eq!(
         read(&[("cookie", good.as_bytes()), ("cookie", evil.as_bytes())]),
@@ -96,7 +113,10 @@ fn authorization_is_refused_alone_and_beside_a_cookie() {
     let ours = format!("{SESSION_COOKIE}={SECRET}");
     let malformed = format!("{SESSION_COOKIE}=x");
     for (lines, expected) in [
-        (vec![("authorization", &b"Bearer x"[..])], CredentialError::BearerNotAccepted),
+        (
+            vec![("authorization", &b"Bearer x"[..])],
+            CredentialError::BearerNotAccepted,
+        ),
         (
             vec![("authorization", b"Basic x"), ("cookie", b"a=b")],
             CredentialError::BearerNotAccepted,
@@ -110,7 +130,10 @@ fn authorization_is_refused_alone_and_beside_a_cookie() {
             CredentialError::CookieAndAuthorization,
         ),
         (
-            vec![("authorization", b"Bearer x"), ("authorization", b"Bearer y")],
+            vec![
+                ("authorization", b"Bearer x"),
+                ("authorization", b"Bearer y"),
+            ],
             CredentialError::SeveralAuthorizations,
         ),
     ] {

@@ -77,6 +77,7 @@ impl Problem {
         self
     }
 
+    #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
@@ -107,7 +108,9 @@ impl Problem {
             request_id,
             errors: &self.errors,
         };
-        serde_json::to_vec(&document).expect("strings and numbers always serialise").into()
+        serde_json::to_vec(&document)
+            .expect("strings and numbers always serialise")
+            .into()
     }
 }
 

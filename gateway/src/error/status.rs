@@ -147,12 +147,16 @@ fn plain_sentence(status: StatusCode) -> &'static str {
 fn reason(status: &Status) -> Option<String> {
     let reason = status.get_details_error_info()?.reason;
     let fits = (1..=64).contains(&reason.len())
-        && reason.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+        && reason
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
     fits.then_some(reason)
 }
 
 fn fields(status: &Status) -> Vec<FieldError> {
-    let violations = status.get_details_bad_request().map(|bad| bad.field_violations);
+    let violations = status
+        .get_details_bad_request()
+        .map(|bad| bad.field_violations);
     violations
         .unwrap_or_default()
         .into_iter()
@@ -165,12 +169,21 @@ fn fields(status: &Status) -> Vec<FieldError> {
 }
 
 fn retry_after(http: StatusCode, status: &Status) -> Option<Duration> {
-    let asks = matches!(http, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    let told = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    let asks = matches!(
+        http,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
+    let told = status
+        .get_details_retry_info()
+        .and_then(|info| info.retry_delay);
     asks.then(|| told.unwrap_or(RETRY_SOON))
 }
 
 /// A service's words: one line, of bounded length.
 fn text(words: &str) -> String {
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT).collect()
+    words
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_TEXT)
+        .collect()
 }

@@ -35,7 +35,10 @@ fn upstream_codes_become_the_houses_statuses() {
         let problem = from_upstream("cart", &Status::new(code, "secret words"));
         assert_eq!(problem.status().as_u16(), expected, "{code:?}");
         let passes = (400..500).contains(&expected);
-        let shown = document(&problem)["detail"].as_str().unwrap().contains("secret words");
+        let shown = document(&problem)["detail"]
+            .as_str()
+            .unwrap()
+            .contains("secret words");
         assert_eq!(shown, passes, "{code:?}");
         let response = problem.into_response();
         let retry = response.headers().contains_key(header::RETRY_AFTER);
@@ -70,7 +73,11 @@ fn odd_reasons_do_not_pass() {
     for odd in ["", "lower", "A B", "A\r\nB", &"A".repeat(65)] {
         let details = ErrorDetails::with_error_info(odd, "latchkey", HashMap::new());
         let status = Status::with_error_details(Code::NotFound, "", details);
-        assert_eq!(from_upstream("cart", &status).reason(), "NOT_FOUND", "{odd}");
+        assert_eq!(
+            from_upstream("cart", &status).reason(),
+            "NOT_FOUND",
+            "{odd}"
+        );
     }
 }
 
@@ -84,18 +91,47 @@ fn auth(code: Code, reason: &str) -> (u16, String) {
 fn auth_statuses_tell_our_faults_from_the_persons() {
     for (code, reason, status, expected) in [
         (Code::Unauthenticated, "LOGIN_REFUSED", 401, "LOGIN_REFUSED"),
-        (Code::Unauthenticated, "SESSION_INVALID", 401, "SESSION_REQUIRED"),
-        (Code::Unauthenticated, "ASSERTION_EXPIRED", 503, "UNAVAILABLE"),
-        (Code::PermissionDenied, "PASSWORD_WRONG", 403, "PASSWORD_WRONG"),
-        (Code::PermissionDenied, "WORKLOAD_MAY_NOT", 503, "UNAVAILABLE"),
+        (
+            Code::Unauthenticated,
+            "SESSION_INVALID",
+            401,
+            "SESSION_REQUIRED",
+        ),
+        (
+            Code::Unauthenticated,
+            "ASSERTION_EXPIRED",
+            503,
+            "UNAVAILABLE",
+        ),
+        (
+            Code::PermissionDenied,
+            "PASSWORD_WRONG",
+            403,
+            "PASSWORD_WRONG",
+        ),
+        (
+            Code::PermissionDenied,
+            "WORKLOAD_MAY_NOT",
+            503,
+            "UNAVAILABLE",
+        ),
         (Code::AlreadyExists, "EMAIL_TAKEN", 409, "EMAIL_TAKEN"),
-        (Code::FailedPrecondition, "ALREADY_SIGNED_IN", 409, "ALREADY_SIGNED_IN"),
+        (
+            Code::FailedPrecondition,
+            "ALREADY_SIGNED_IN",
+            409,
+            "ALREADY_SIGNED_IN",
+        ),
         (Code::ResourceExhausted, "TOO_MANY", 429, "TOO_MANY"),
         (Code::Unavailable, "STORE", 503, "UNAVAILABLE"),
         (Code::DeadlineExceeded, "", 503, "UNAVAILABLE"),
         (Code::Internal, "", 500, "INTERNAL"),
     ] {
-        assert_eq!(auth(code, reason), (status, expected.to_owned()), "{code:?} {reason}");
+        assert_eq!(
+            auth(code, reason),
+            (status, expected.to_owned()),
+            "{code:?} {reason}"
+        );
     }
 }
 
@@ -118,6 +154,11 @@ fn no_outage_is_a_401() {
     ] {
         let problem = Problem::from(Error::Exchange(error));
         assert_eq!(problem.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(problem.into_response().headers().contains_key(header::RETRY_AFTER));
+        assert!(
+            problem
+                .into_response()
+                .headers()
+                .contains_key(header::RETRY_AFTER)
+        );
     }
 }

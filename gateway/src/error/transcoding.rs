@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::{FieldError, Problem};
-use crate::transcode::{ResponseError, TranscodeError};
+use crate::{routes::ResponseError, transcode::TranscodeError};
 
 /// The client's JSON, path or query is not the message's.
 pub(crate) fn from_transcoding(error: &TranscodeError) -> Problem {
@@ -27,5 +27,9 @@ pub(crate) fn from_bad_response(upstream: &str, error: &ResponseError) -> Proble
         error = error as &dyn std::error::Error,
         "an upstream's answer cannot be read"
     );
-    Problem::new(StatusCode::BAD_GATEWAY, "UPSTREAM_FAILED", "The service failed.")
+    Problem::new(
+        StatusCode::BAD_GATEWAY,
+        "UPSTREAM_FAILED",
+        "The service failed.",
+    )
 }

@@ -53,7 +53,9 @@ impl Entry {
         if life <= SignedDuration::ZERO {
             return Err(ExchangeError::BadAnswer("the token is already over"));
         }
-        let session = issued.session.map(|IssuedSession { kind, id }| (kind, id.into()));
+        let session = issued
+            .session
+            .map(|IssuedSession { kind, id }| (kind, id.into()));
         Ok(Self {
             token,
             session,
@@ -76,7 +78,9 @@ impl Entry {
 }
 
 fn lifetime(expires_in: Duration) -> SignedDuration {
-    SignedDuration::try_from(expires_in).unwrap_or(MAX_LIFETIME).min(MAX_LIFETIME)
+    SignedDuration::try_from(expires_in)
+        .unwrap_or(MAX_LIFETIME)
+        .min(MAX_LIFETIME)
 }
 
 pub(super) struct Cache {
@@ -99,7 +103,8 @@ impl Cache {
             return Some(entry);
         }
         // Only this one: another request may have put a fresh one in its place.
-        self.entries.remove_if(key, |found| Arc::ptr_eq(found, &entry));
+        self.entries
+            .remove_if(key, |found| Arc::ptr_eq(found, &entry));
         None
     }
 
@@ -117,13 +122,19 @@ impl Cache {
 
     pub(super) fn postpone_renewal(&self, key: &Key, now: Timestamp) {
         if let Some(entry) = self.entries.peek(key) {
-            let later = Entry { renew_at: now + RENEWAL_PAUSE, ..(*entry).clone() };
+            let later = Entry {
+                renew_at: now + RENEWAL_PAUSE,
+                ..(*entry).clone()
+            };
             self.entries.insert(key.clone(), Arc::new(later));
         }
     }
 
     pub(super) fn has_ended(&self, entry: &Entry) -> bool {
-        entry.session.as_ref().is_some_and(|(_, id)| self.ended.contains(id))
+        entry
+            .session
+            .as_ref()
+            .is_some_and(|(_, id)| self.ended.contains(id))
     }
 
     /// True if there were too many to remember and every token must go.
@@ -144,7 +155,11 @@ struct EndedSessions {
 impl EndedSessions {
     fn contains(&self, session_id: &str) -> bool {
         self.count.load(Ordering::Acquire) > 0
-            && self.until.read().unwrap_or_else(PoisonError::into_inner).contains_key(session_id)
+            && self
+                .until
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains_key(session_id)
     }
 
     fn insert(&self, session_id: &str, now: Timestamp) -> bool {

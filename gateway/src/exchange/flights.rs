@@ -43,7 +43,10 @@ struct Table {
 
 impl Flights {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { table: Mutex::default(), capacity }
+        Self {
+            table: Mutex::default(),
+            capacity,
+        }
     }
 
     pub(super) fn board(&self, key: &Key) -> Boarding {
@@ -111,7 +114,11 @@ pub(super) struct Seat<'a> {
 
 impl<'a> Seat<'a> {
     pub(super) fn new(flights: &'a Flights, key: &'a Key, flight: Flight) -> Self {
-        Self { flights, key, flight }
+        Self {
+            flights,
+            key,
+            flight,
+        }
     }
 
     /// Unless it was cancelled: does `also` and tells everybody who waits.

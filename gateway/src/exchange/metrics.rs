@@ -18,10 +18,26 @@ impl ExchangeMetrics {
         let counters = Self::default();
         for (name, help, counter) in [
             ("exchange_hits", "Tokens found in the cache", &counters.hits),
-            ("exchange_misses", "Exchanges that a request had to wait for", &counters.misses),
-            ("exchange_joined", "Requests that shared another's exchange", &counters.joined),
-            ("exchange_renewals", "Exchanges started ahead of need", &counters.renewals),
-            ("exchange_failures", "Exchanges without a token", &counters.failures),
+            (
+                "exchange_misses",
+                "Exchanges that a request had to wait for",
+                &counters.misses,
+            ),
+            (
+                "exchange_joined",
+                "Requests that shared another's exchange",
+                &counters.joined,
+            ),
+            (
+                "exchange_renewals",
+                "Exchanges started ahead of need",
+                &counters.renewals,
+            ),
+            (
+                "exchange_failures",
+                "Exchanges without a token",
+                &counters.failures,
+            ),
         ] {
             metrics.register(name, help, counter.clone());
         }

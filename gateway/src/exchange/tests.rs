@@ -53,7 +53,11 @@ impl TokenSource for Fake {
         _audience: Arc<str>,
     ) -> BoxFuture<'_, Result<Issued, ExchangeError>> {
         let id = format!("session-of-{}", &secret.expose()[..1]);
-        self.answer(Some(IssuedSession { kind: SessionKind::User, id })).boxed()
+        self.answer(Some(IssuedSession {
+            kind: SessionKind::User,
+            id,
+        }))
+        .boxed()
     }
 
     fn anonymous(&self, _audience: Arc<str>) -> BoxFuture<'_, Result<Issued, ExchangeError>> {
@@ -86,7 +90,11 @@ fn world_with(answers: usize, settings: &ExchangeSettings) -> World {
         Arc::new(clock.clone()),
         ExchangeMetrics::default(),
     );
-    World { fake, clock, exchange }
+    World {
+        fake,
+        clock,
+        exchange,
+    }
 }
 
 impl World {
@@ -120,7 +128,10 @@ fn secret(letter: char) -> SessionSecret {
 }
 
 async fn token(exchange: &Exchange, letter: char) -> Result<String, ExchangeError> {
-    let token = exchange.for_session(&secret(letter), "cart-service").await?.token;
+    let token = exchange
+        .for_session(&secret(letter), "cart-service")
+        .await?
+        .token;
     Ok(token.header_value().to_str().unwrap().to_owned())
 }
 
@@ -162,7 +173,11 @@ async fn sessions_and_audiences_have_tokens_of_their_own() {
     let world = world(10);
     assert_eq!(world.token('a').await.unwrap(), "Bearer token-1");
     assert_eq!(world.token('b').await.unwrap(), "Bearer token-2");
-    world.exchange.for_session(&secret('a'), "profile-service").await.unwrap();
+    world
+        .exchange
+        .for_session(&secret('a'), "profile-service")
+        .await
+        .unwrap();
     world.exchange.anonymous("cart-service").await.unwrap();
     assert_eq!(world.fake.calls(), 4);
     assert_eq!(world.token('a').await.unwrap(), "Bearer token-1");
@@ -223,7 +238,10 @@ async fn a_renewal_that_finds_the_session_over_drops_the_token() {
     world.until_calls(2).await;
     world.until_landed().await;
     world.fake.fail_next(ExchangeError::SessionInvalid);
-    assert!(matches!(world.token('a').await, Err(ExchangeError::SessionInvalid)));
+    assert!(matches!(
+        world.token('a').await,
+        Err(ExchangeError::SessionInvalid)
+    ));
 }
 
 #[tokio::test]
@@ -240,11 +258,19 @@ async fn errors_are_not_remembered() {
 async fn a_forgotten_secret_takes_its_cached_tokens_along() {
     let world = world(10);
     world.token('a').await.unwrap();
-    world.exchange.for_session(&secret('a'), "profile-service").await.unwrap();
+    world
+        .exchange
+        .for_session(&secret('a'), "profile-service")
+        .await
+        .unwrap();
     world.token('b').await.unwrap();
     world.exchange.forget_secret(secret('a').hash());
     assert_eq!(world.token('a').await.unwrap(), "Bearer token-4");
-    world.exchange.for_session(&secret('a'), "profile-service").await.unwrap();
+    world
+        .exchange
+        .for_session(&secret('a'), "profile-service")
+        .await
+        .unwrap();
     assert_eq!(world.token('b').await.unwrap(), "Bearer token-3");
     assert_eq!(world.fake.calls(), 5);
 }
@@ -259,11 +285,17 @@ async fn a_token_asked_for_before_a_logout_is_not_used_after_it() {
     world.exchange.forget_secret(secret('a').hash());
     world.fake.fail_next(ExchangeError::SessionInvalid);
     world.fake.answers.add_permits(2);
-    assert!(matches!(early.await.unwrap(), Err(ExchangeError::SessionInvalid)));
+    assert!(matches!(
+        early.await.unwrap(),
+        Err(ExchangeError::SessionInvalid)
+    ));
     world.until_landed().await;
     world.fake.fail_next(ExchangeError::SessionInvalid);
     world.fake.answers.add_permits(1);
-    assert!(matches!(world.token('a').await, Err(ExchangeError::SessionInvalid)));
+    assert!(matches!(
+        world.token('a').await,
+        Err(ExchangeError::SessionInvalid)
+    ));
 }
 
 #[tokio::test]
@@ -273,7 +305,10 @@ async fn a_session_that_ended_by_its_id_is_not_used() {
     world.exchange.session_ended("session-of-a");
     world.fake.fail_next(ExchangeError::SessionInvalid);
     world.fake.answers.add_permits(1);
-    assert!(matches!(world.token('a').await, Err(ExchangeError::SessionInvalid)));
+    assert!(matches!(
+        world.token('a').await,
+        Err(ExchangeError::SessionInvalid)
+    ));
 
     // One whose token is on the way.
     let exchange = world.exchange.clone();
@@ -281,19 +316,28 @@ async fn a_session_that_ended_by_its_id_is_not_used() {
     world.until_calls(3).await;
     world.exchange.session_ended("session-of-b");
     world.fake.answers.add_permits(1);
-    assert!(matches!(early.await.unwrap(), Err(ExchangeError::SessionInvalid)));
+    assert!(matches!(
+        early.await.unwrap(),
+        Err(ExchangeError::SessionInvalid)
+    ));
 }
 
 #[tokio::test]
 async fn the_queue_is_bounded() {
-    let settings = ExchangeSettings { queue: 2, ..ExchangeSettings::default() };
+    let settings = ExchangeSettings {
+        queue: 2,
+        ..ExchangeSettings::default()
+    };
     let world = world_with(0, &settings);
     for letter in ['a', 'b'] {
         let exchange = world.exchange.clone();
         tokio::spawn(async move { token(&exchange, letter).await });
     }
     world.until_calls(2).await;
-    assert!(matches!(world.token('c').await, Err(ExchangeError::Overloaded)));
+    assert!(matches!(
+        world.token('c').await,
+        Err(ExchangeError::Overloaded)
+    ));
     world.fake.answers.add_permits(3);
     world.until_landed().await;
     assert!(world.token('c').await.is_ok());
@@ -301,7 +345,10 @@ async fn the_queue_is_bounded() {
 
 #[tokio::test]
 async fn concurrency_towards_the_auth_service_is_bounded() {
-    let settings = ExchangeSettings { concurrency: 2, ..ExchangeSettings::default() };
+    let settings = ExchangeSettings {
+        concurrency: 2,
+        ..ExchangeSettings::default()
+    };
     let world = world_with(0, &settings);
     for letter in ['a', 'b', 'c', 'd'] {
         let exchange = world.exchange.clone();

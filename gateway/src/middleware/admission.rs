@@ -12,7 +12,12 @@ use chassis::http::PeerAddress;
 use http::{HeaderMap, HeaderName, Method, Uri, Version, header};
 use http_body::Body as _;
 
-use crate::{client_address::client_address, error::Error, gateway::{Gateway, Shared}, path};
+use crate::{
+    client_address::client_address,
+    error::Error,
+    gateway::{Gateway, Shared},
+    path,
+};
 
 /// The authority that the request names, in the client's spelling.
 #[derive(Clone, Debug)]
@@ -44,7 +49,11 @@ pub(crate) async fn admit(
 ) -> Result<Response, Error> {
     check_target(&request)?;
     let authority = authority(request.version(), request.uri(), request.headers())?;
-    if !gateway.public_origins.iter().any(|origin| origin.has_authority(&authority)) {
+    if !gateway
+        .public_origins
+        .iter()
+        .any(|origin| origin.has_authority(&authority))
+    {
         return Err(Error::HostUnknown);
     }
     check_body(&request)?;
@@ -72,7 +81,9 @@ fn authority(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<String,
     if hosts.next().is_some() || (version < Version::HTTP_2 && uri.authority().is_some()) {
         return Err(Error::HostMalformed);
     }
-    let host = host.map(|host| host.to_str().map_err(|_| Error::HostMalformed)).transpose()?;
+    let host = host
+        .map(|host| host.to_str().map_err(|_| Error::HostMalformed))
+        .transpose()?;
     match (uri.authority().map(http::uri::Authority::as_str), host) {
         (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => {
             Err(Error::HostMalformed)
@@ -86,7 +97,12 @@ fn authority(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<String,
 fn check_body(request: &Request) -> Result<(), Error> {
     // Nothing here inflates anything, so that a small body cannot become a large one.
     let identity = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !request.headers().get_all(header::CONTENT_ENCODING).iter().all(identity) {
+    if !request
+        .headers()
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .all(identity)
+    {
         return Err(Error::ContentEncoding);
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -97,7 +113,10 @@ fn check_body(request: &Request) -> Result<(), Error> {
 }
 
 fn address(gateway: &Gateway, request: &Request) -> IpAddr {
-    let peer = request.extensions().get::<PeerAddress>().map(|peer| peer.0.ip());
+    let peer = request
+        .extensions()
+        .get::<PeerAddress>()
+        .map(|peer| peer.0.ip());
     // The server always says who its peer is; if it ever does not, nobody is trusted.
     let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     peer.map_or(unknown, |peer| {

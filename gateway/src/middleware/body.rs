@@ -24,7 +24,11 @@ pub(crate) async fn read(body: Body, limit: usize, timeout: Duration) -> Result<
 }
 
 fn broken(error: Box<dyn StdError + Send + Sync>) -> Error {
-    if error.is::<LengthLimitError>() { Error::BodyTooLarge } else { Error::BodyBroken(error) }
+    if error.is::<LengthLimitError>() {
+        Error::BodyTooLarge
+    } else {
+        Error::BodyBroken(error)
+    }
 }
 
 /// A JSON object without unknown or repeated members (the types' `deny_unknown_fields`

@@ -50,7 +50,10 @@ pub(crate) async fn guard(
 pub(crate) fn check(gateway: &Gateway, parts: &Parts, has_body: bool) -> Result<Caller, Error> {
     let credential = credential::from_headers(&parts.headers)?;
     if !csrf::is_safe(&parts.method) {
-        let authority = parts.extensions.get::<RequestAuthority>().map(|one| one.0.as_str());
+        let authority = parts
+            .extensions
+            .get::<RequestAuthority>()
+            .map(|one| one.0.as_str());
         let own = gateway
             .public_origins
             .iter()
@@ -58,7 +61,10 @@ pub(crate) fn check(gateway: &Gateway, parts: &Parts, has_body: bool) -> Result<
         csrf::check(&parts.headers, own)?;
         check_media_type(&parts.headers, has_body)?;
     }
-    Ok(Caller { credential, client: client(parts) })
+    Ok(Caller {
+        credential,
+        client: client(parts),
+    })
 }
 
 /// A form can be posted across sites without asking; JSON cannot.
@@ -72,21 +78,30 @@ fn check_media_type(headers: &HeaderMap, has_body: bool) -> Result<(), Error> {
 }
 
 fn is_json(value: &HeaderValue) -> bool {
-    let Ok(text) = value.to_str() else { return false };
+    let Ok(text) = value.to_str() else {
+        return false;
+    };
     let mut parts = text.split(';').map(|part| part.trim_matches([' ', '\t']));
     let essence = parts.next().unwrap_or_default();
     essence.eq_ignore_ascii_case("application/json") && parts.all(is_utf8_charset)
 }
 
 fn is_utf8_charset(parameter: &str) -> bool {
-    ["charset=utf-8", "charset=\"utf-8\""].iter().any(|good| parameter.eq_ignore_ascii_case(good))
+    ["charset=utf-8", "charset=\"utf-8\""]
+        .iter()
+        .any(|good| parameter.eq_ignore_ascii_case(good))
 }
 
 fn client(parts: &Parts) -> Client {
     let address = parts.extensions.get::<ClientAddress>();
-    let user_agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+    let user_agent = parts
+        .headers
+        .get(header::USER_AGENT)
+        .map(HeaderValue::as_bytes);
     Client {
-        address: address.map(|address| address.0.to_string()).unwrap_or_default(),
+        address: address
+            .map(|address| address.0.to_string())
+            .unwrap_or_default(),
         user_agent: printable(user_agent.unwrap_or_default()),
     }
 }
@@ -96,7 +111,13 @@ fn printable(bytes: &[u8]) -> String {
     bytes
         .iter()
         .take(MAX_USER_AGENT)
-        .map(|&byte| if (b' '..=b'~').contains(&byte) { char::from(byte) } else { '?' })
+        .map(|&byte| {
+            if (b' '..=b'~').contains(&byte) {
+                char::from(byte)
+            } else {
+                '?'
+            }
+        })
         .collect()
 }
 

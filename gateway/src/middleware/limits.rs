@@ -15,7 +15,10 @@ pub(crate) async fn limit(
     request: Request,
     next: Next,
 ) -> Result<Response, Error> {
-    let _permit = gateway.in_flight.try_acquire().map_err(|_| Error::Overloaded)?;
+    let _permit = gateway
+        .in_flight
+        .try_acquire()
+        .map_err(|_| Error::Overloaded)?;
     tokio::time::timeout(gateway.limits.request_timeout, next.run(request))
         .await
         .map_err(|_| Error::Late)

@@ -43,7 +43,12 @@ pub(crate) async fn observe(
     request.extensions_mut().insert(id.clone());
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>().cloned();
-    let span = tracing::info_span!("request", request.id = %id, trace.id = %trace.trace_id());
+    let span = tracing::info_span!(
+        "request",
+        request.id = %id,
+        trace.id = %trace.trace_id(),
+        rpc.method = tracing::field::Empty,
+    );
     let _counted = InFlight::enter(&gateway.metrics.in_flight);
 
     let work = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind();
@@ -68,7 +73,9 @@ fn finish(response: &mut Response, id: &RequestId, has_https: bool) {
         headers.remove(header::CONTENT_LENGTH);
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
     }
-    response.headers_mut().insert(request_id::HEADER, id.header_value());
+    response
+        .headers_mut()
+        .insert(request_id::HEADER, id.header_value());
     security_headers::add(response.headers_mut(), has_https);
 }
 
@@ -97,13 +104,17 @@ impl Outcome {
             route,
             method,
             status: response.status(),
-            reason: extensions.get::<Problem>().map(|problem| problem.reason().to_owned()),
+            reason: extensions
+                .get::<Problem>()
+                .map(|problem| problem.reason().to_owned()),
             took: started.elapsed(),
         }
     }
 
     fn report(&self, gateway: &Shared) {
-        gateway.metrics.answered(&self.route, &self.method, self.status, self.took);
+        gateway
+            .metrics
+            .answered(&self.route, &self.method, self.status, self.took);
         // The path itself can hold anything, also what should not be in a log.
         tracing::info!(
             http.method = %self.method,

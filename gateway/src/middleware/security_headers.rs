@@ -13,9 +13,15 @@ const DATA_POLICY: HeaderValue = HeaderValue::from_static(
 );
 
 const ALWAYS: [(HeaderName, HeaderValue); 6] = [
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
     (
         HeaderName::from_static("cross-origin-opener-policy"),
         HeaderValue::from_static("same-origin"),
@@ -40,7 +46,11 @@ pub(super) fn add(headers: &mut HeaderMap, has_https: bool) {
     for (name, value) in ALWAYS {
         headers.insert(name, value);
     }
-    let policy = if is_page(headers) { PAGE_POLICY } else { DATA_POLICY };
+    let policy = if is_page(headers) {
+        PAGE_POLICY
+    } else {
+        DATA_POLICY
+    };
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     if has_https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);

@@ -1,7 +1,8 @@
 use super::*;
 
 fn origin(text: &str) -> Result<String, PublicOriginError> {
-    text.parse::<PublicOrigin>().map(|origin| origin.to_string())
+    text.parse::<PublicOrigin>()
+        .map(|origin| origin.to_string())
 }
 
 #[test]
@@ -42,7 +43,11 @@ fn refuses_what_is_no_origin() {
 
 #[test]
 fn refuses_plain_http_beyond_loopback() {
-    for text in ["http://shop.example", "http://10.0.0.1:8080", "http://localhost.example"] {
+    for text in [
+        "http://shop.example",
+        "http://10.0.0.1:8080",
+        "http://localhost.example",
+    ] {
         assert_eq!(origin(text), Err(PublicOriginError::NotSecure), "{text}");
     }
 }
@@ -69,6 +74,10 @@ fn compares_authorities_whole() {
         (&shop, "", false),
         (&shop, ":443", false),
     ] {
-        assert_eq!(origin.has_authority(authority), expected, "{origin} {authority}");
+        assert_eq!(
+            origin.has_authority(authority),
+            expected,
+            "{origin} {authority}"
+        );
     }
 }

@@ -9,7 +9,10 @@ fn issued(seconds: u64, session: Option<&str>) -> Issued {
     Issued {
         access_token: "token".into(),
         expires_in: Duration::from_secs(seconds),
-        session: session.map(|id| IssuedSession { kind: SessionKind::User, id: id.into() }),
+        session: session.map(|id| IssuedSession {
+            kind: SessionKind::User,
+            id: id.into(),
+        }),
     }
 }
 
@@ -18,7 +21,10 @@ fn after(seconds: i64) -> Timestamp {
 }
 
 fn key() -> Key {
-    Key { holder: Holder::Anonymous, audience: "cart-service".into() }
+    Key {
+        holder: Holder::Anonymous,
+        audience: "cart-service".into(),
+    }
 }
 
 #[test]
@@ -50,14 +56,20 @@ fn no_token_is_used_longer_than_the_designs_limit() {
 #[test]
 fn odd_answers_are_refused() {
     assert!(Entry::new(issued(0, None), START, 0).is_err());
-    let broken = Issued { access_token: "a\nb".into(), ..issued(60, None) };
+    let broken = Issued {
+        access_token: "a\nb".into(),
+        ..issued(60, None)
+    };
     assert!(Entry::new(broken, START, 0).is_err());
 }
 
 #[test]
 fn an_ended_sessions_tokens_are_not_used() {
     let cache = Cache::new(10);
-    cache.insert(key(), Arc::new(Entry::new(issued(60, Some("a")), START, 0).unwrap()));
+    cache.insert(
+        key(),
+        Arc::new(Entry::new(issued(60, Some("a")), START, 0).unwrap()),
+    );
     assert!(!cache.session_ended("b", START));
     assert!(cache.get(&key(), START).is_some());
     assert!(!cache.session_ended("a", START));
@@ -87,7 +99,13 @@ fn the_number_of_tokens_is_bounded() {
     for number in 0..1_000_u32 {
         let audience = number.to_string().into();
         let entry = Entry::new(issued(60, None), START, 0).unwrap();
-        cache.insert(Key { holder: Holder::Anonymous, audience }, Arc::new(entry));
+        cache.insert(
+            Key {
+                holder: Holder::Anonymous,
+                audience,
+            },
+            Arc::new(entry),
+        );
     }
     assert!(cache.entries.len() <= 10);
 }

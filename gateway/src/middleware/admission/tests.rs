@@ -22,12 +22,21 @@ fn names_exactly_one_host() {
         (one, "http://localhost:8080/", &["localhost:8080"], None),
         (one, "http://evil.example/", &["localhost:8080"], None),
         (two, "http://localhost:8080/", &[], Some("localhost:8080")),
-        (two, "http://localhost:8080/", &["LOCALHOST:8080"], Some("localhost:8080")),
+        (
+            two,
+            "http://localhost:8080/",
+            &["LOCALHOST:8080"],
+            Some("localhost:8080"),
+        ),
         (two, "http://localhost:8080/", &["evil.example"], None),
         (two, "/", &["localhost:8080"], Some("localhost:8080")),
         (two, "/", &[], None),
     ] {
-        assert_eq!(named(version, uri, hosts).as_deref(), expected, "{version:?} {uri} {hosts:?}");
+        assert_eq!(
+            named(version, uri, hosts).as_deref(),
+            expected,
+            "{version:?} {uri} {hosts:?}"
+        );
     }
 }
 
@@ -35,10 +44,27 @@ fn names_exactly_one_host() {
 fn headers_pass_by_name_only() {
     let mut headers = HeaderMap::new();
     for name in [
-        "x-user-id", "x_user_id", "x-internal-token", "txn-token", "x-forwarded-user",
-        "x-forwarded-for", "forwarded", "x-real-ip", "grpc-metadata-a", "grpc-timeout", "a-bin",
-        "x-http-method-override", "te", "connection", "x-request-id", "traceparent", "host",
-        "proxy-authorization", "cookie2", "accept", "cookie",
+        "x-user-id",
+        "x_user_id",
+        "x-internal-token",
+        "txn-token",
+        "x-forwarded-user",
+        "x-forwarded-for",
+        "forwarded",
+        "x-real-ip",
+        "grpc-metadata-a",
+        "grpc-timeout",
+        "a-bin",
+        "x-http-method-override",
+        "te",
+        "connection",
+        "x-request-id",
+        "traceparent",
+        "host",
+        "proxy-authorization",
+        "cookie2",
+        "accept",
+        "cookie",
     ] {
         headers.append(name, HeaderValue::from_static("x"));
     }
