@@ -58,10 +58,11 @@ pub(crate) async fn api(State(gateway): State<Shared>, request: Request<Body>) -
 }
 
 fn find(gateway: &Gateway, parts: &Parts) -> Result<Found, Error> {
-    let routes = gateway.routes.load_full().ok_or(Error::NotReady)?;
-    match routes.find(&parts.method, parts.uri.path()) {
+    let routes = gateway.routes.load();
+    match routes.table.find(&parts.method, parts.uri.path()) {
         Lookup::Found(found) => Ok(found),
         Lookup::MethodNotAllowed(allow) => Err(Error::MethodNotAllowed(Some(allow.header_value()))),
+        Lookup::NotFound if !routes.complete => Err(Error::NotReady),
         Lookup::NotFound => Err(Error::NotFound),
         Lookup::BadPath(how) => {
             tracing::debug!(error = %how, "a path that is not looked at");

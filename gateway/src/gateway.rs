@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -18,9 +18,17 @@ pub(crate) struct Gateway {
     pub(crate) in_flight: Semaphore,
     pub(crate) auth: AuthClient,
     pub(crate) exchange: Exchange,
-    /// Empty until every upstream's descriptors are loaded, then whole.
-    pub(crate) routes: ArcSwapOption<RouteTable>,
+    pub(crate) routes: ArcSwap<Routes>,
     pub(crate) metrics: GatewayMetrics,
+}
+
+/// The services' routes as far as they are known.
+#[derive(Default)]
+pub(crate) struct Routes {
+    pub(crate) table: RouteTable,
+    /// Whether every service's are. Until then a path that is not in the table may be
+    /// one of a service that is not up yet.
+    pub(crate) complete: bool,
 }
 
 /// How handlers hold it.

@@ -32,7 +32,7 @@ mod upstream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use chassis::{
     Clock,
     grpc::ConnectOptions,
@@ -41,6 +41,7 @@ use chassis::{
     readiness::{Gate, Readiness},
     workload::{AssertionSigner, WorkloadKey},
 };
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use prost_reflect::DescriptorPool;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -51,7 +52,7 @@ use crate::{
     auth_client::AuthClient,
     config::{PublicOrigin, Source, UpstreamSettings},
     exchange::{Exchange, ExchangeMetrics},
-    gateway::{Gateway, Shared},
+    gateway::{Gateway, Routes, Shared},
     metrics::GatewayMetrics,
     routes::{RouteProblems, RouteTable},
     upstream::Upstream,
@@ -134,8 +135,8 @@ pub enum ServeError {
 
 /// Serves until `shutdown`, then finishes what is under way.
 ///
-/// `/auth/**` and the pages are there at once; `/api/**` answers 503 until every
-/// service's descriptors are loaded, and so does `/readyz`.
+/// `/auth/**` and the pages are there at once, each service's part of `/api/**` as soon
+/// as its descriptors are loaded. Until all are, `/readyz` and unknown paths answer 503.
 ///
 /// # Errors
 ///
@@ -218,7 +219,7 @@ fn build(
         limits: config.limits.clone(),
         auth,
         exchange,
-        routes: ArcSwapOption::empty(),
+        routes: ArcSwap::default(),
         metrics: GatewayMetrics::register(metrics),
     })
 }
@@ -287,36 +288,73 @@ async fn read_file(upstream: &Upstream, source: &Source) -> Result<DescriptorPoo
     })
 }
 
-/// Asks the services that describe themselves, all at once, then puts the whole table
-/// in place in one step.
+/// Asks the services that describe themselves, all at once, and puts each one's routes
+/// in place as soon as they are known: one that is down takes nothing from the others.
 async fn load_routes(
     gateway: Shared,
     upstreams: Vec<Connected>,
     pools: Vec<Option<DescriptorPool>>,
     loaded: Gate,
 ) {
-    let described = upstreams
+    let mut missing: FuturesUnordered<_> = upstreams
         .into_iter()
         .zip(pools)
-        .map(|((upstream, source), pool)| async {
-            let pool = match pool {
-                Some(pool) => pool,
-                None => {
-                    let limits = descriptors::Limits::default();
-                    let channel = upstream.channel.clone();
-                    descriptors::load_with_retry(&upstream.name, source, channel, limits).await
-                }
-            };
-            (upstream, pool)
-        });
-    match RouteTable::build(futures::future::join_all(described).await) {
-        Ok(table) => {
-            tracing::info!(routes = table.len(), "the services' routes are loaded");
-            gateway.routes.store(Some(Arc::new(table)));
-            loaded.set(true);
+        .map(|((upstream, source), pool)| describe(upstream, source, pool))
+        .collect();
+    let mut known = Vec::new();
+    let mut contradicted = false;
+    // Without any service there is nothing to wait for.
+    install(&gateway, &known, missing.is_empty());
+    while let Some(described) = missing.next().await {
+        known.push(described);
+        if !install(&gateway, &known, missing.is_empty() && !contradicted) {
+            // The others' routes stay; which of two was meant is not ours to guess, so
+            // the gateway does not become ready.
+            contradicted = true;
+            known.pop();
         }
-        // The gateway stays not ready: which of two routes was meant is not ours to guess.
-        Err(problems) => report(&problems),
+    }
+    loaded.set(!contradicted);
+}
+
+type Described = (Arc<Upstream>, DescriptorPool);
+
+async fn describe(
+    upstream: Arc<Upstream>,
+    source: Source,
+    pool: Option<DescriptorPool>,
+) -> Described {
+    let pool = match pool {
+        Some(pool) => pool,
+        None => {
+            let limits = descriptors::Limits::default();
+            let channel = upstream.channel.clone();
+            descriptors::load_with_retry(&upstream.name, source, channel, limits).await
+        }
+    };
+    (upstream, pool)
+}
+
+/// Puts the table of these services in place, in one step. False if they contradict
+/// each other; then the old one stays.
+fn install(gateway: &Gateway, known: &[Described], complete: bool) -> bool {
+    match RouteTable::build(known.to_vec()) {
+        Ok(table) => {
+            tracing::info!(
+                routes = table.len(),
+                services = known.len(),
+                complete,
+                "{} routes of {} services are in place",
+                table.len(),
+                known.len()
+            );
+            gateway.routes.store(Arc::new(Routes { table, complete }));
+            true
+        }
+        Err(problems) => {
+            report(&problems);
+            false
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use gateway::config::Source;
+use gateway::config::{Access, UpstreamSettings};
 
-use crate::harness::{World, eventually, world, world_with};
+use crate::harness::{eventually, world, world_unready, world_with};
 
 #[tokio::test]
 async fn a_stop_under_load_fails_no_request() {
@@ -49,24 +49,40 @@ async fn a_request_under_way_is_finished() {
 }
 
 #[tokio::test]
-async fn services_that_are_not_up_yet_keep_the_gateway_unready() {
-    let world: World = world_with_unready().await;
+async fn a_service_that_is_not_up_yet_takes_nothing_from_the_others() {
+    let world = world_unready(|config| {
+        config.upstreams.push(UpstreamSettings::new(
+            "late",
+            // Nobody listens on the discard port here.
+            "http://127.0.0.1:9",
+            "late-service",
+            Access::Anyone,
+        ));
+    })
+    .await;
+    eventually(async || world.get("/api/cart").await.status == 200).await;
     assert!(!world.is_ready().await);
-    let answer = world.get("/api/cart").await;
+    let answer = world.get("/api/late").await;
     assert_eq!(
         (answer.status.as_u16(), answer.reason().as_str()),
         (503, "NOT_READY")
     );
+    assert!(answer.headers.contains_key(http::header::RETRY_AFTER));
     assert_eq!(world.get("/auth/session").await.status, 200);
     assert_eq!(world.get("/").await.status, 200);
 }
 
-/// Its cart service does not reflect.
-async fn world_with_unready() -> World {
-    crate::harness::world_unready(|config| {
-        config.upstreams[0].descriptors = Source::Reflection;
+#[tokio::test]
+async fn services_whose_routes_contradict_each_other_do_not_become_ready() {
+    let world = world_unready(|config| {
+        let mut twin = config.upstreams[0].clone();
+        twin.name = "twin".into();
+        config.upstreams.push(twin);
     })
-    .await
+    .await;
+    // The first one's routes stay.
+    eventually(async || world.get("/api/cart").await.status == 200).await;
+    assert!(!world.is_ready().await);
 }
 
 #[tokio::test]
