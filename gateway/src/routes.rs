@@ -113,11 +113,6 @@ impl Found {
         self.route.rpc.path()
     }
 
-    /// Whether the answer is newline-delimited JSON.
-    pub(crate) fn is_streaming(&self) -> bool {
-        self.route.streaming
-    }
-
     /// Whether the route has a use for a body.
     pub(crate) fn takes_body(&self) -> bool {
         self.route.transcoding.takes_body()

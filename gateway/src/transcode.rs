@@ -106,9 +106,7 @@ impl Transcoding {
         if let (Some(field), Some(paths)) = (&self.update_mask, mask)
             && !message.has_field(field)
         {
-            let mask = well_known::field_mask(field, paths)
-                .map_err(|why| TranscodeError::Body(Violation::new(field.name(), why)))?;
-            message.set_field(field, mask);
+            self.fill_mask(&mut message, field, paths)?;
         }
         Ok(message.encode_to_vec().into())
     }
@@ -143,6 +141,29 @@ impl Transcoding {
             RequestBody::Field(field) => set(message, field, json::read_field(body, field)?),
         }
         Ok(None)
+    }
+
+    /// What the path says of the resource is which one it is, and not a change to it.
+    fn fill_mask(
+        &self,
+        message: &mut DynamicMessage,
+        field: &FieldDescriptor,
+        mut paths: Vec<String>,
+    ) -> Result<(), TranscodeError> {
+        let RequestBody::Field(resource) = &self.body else {
+            return Ok(());
+        };
+        let in_path = |path: &str| {
+            let path = format!("{}.{path}", resource.name());
+            self.variables
+                .iter()
+                .any(|variable| variable.name() == path)
+        };
+        paths.retain(|path| !in_path(path));
+        let mask = well_known::field_mask(field, paths)
+            .map_err(|why| TranscodeError::Body(Violation::new(field.name(), why)))?;
+        message.set_field(field, mask);
+        Ok(())
     }
 
     /// Whether the path or the body says what this field is.

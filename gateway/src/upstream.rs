@@ -7,6 +7,7 @@
 mod codec;
 
 use std::{
+    error::Error,
     fmt,
     future::Future,
     pin::Pin,
@@ -22,7 +23,10 @@ use http::{
     uri::PathAndQuery,
 };
 use tokio::time::{Instant, Sleep, timeout_at};
-use tonic::{Request, Status, Streaming, client::Grpc, metadata::MetadataMap, transport::Channel};
+use tonic::{
+    Code, Request, Status, Streaming, TimeoutExpired, client::Grpc, metadata::MetadataMap,
+    transport::Channel,
+};
 
 pub(crate) use codec::BytesCodec;
 
@@ -100,7 +104,7 @@ impl Upstream {
         match answer.await {
             Ok(answer) => answer
                 .map(tonic::Response::into_inner)
-                .map_err(|status| late(status, deadline)),
+                .map_err(|status| explain(status, deadline)),
             Err(_elapsed) => Err(deadline_exceeded()),
         }
     }
@@ -128,7 +132,7 @@ impl Upstream {
                 deadline: Box::pin(tokio::time::sleep_until(deadline)),
                 over: false,
             }),
-            Ok(Err(status)) => Err(late(status, deadline)),
+            Ok(Err(status)) => Err(explain(status, deadline)),
             Err(_elapsed) => Err(deadline_exceeded()),
         }
     }
@@ -166,7 +170,7 @@ impl Stream for UpstreamStream {
         } else {
             let deadline = self.deadline.deadline();
             std::task::ready!(Pin::new(&mut self.messages).poll_next(context))
-                .map(|message| message.map_err(|status| late(status, deadline)))
+                .map(|message| message.map_err(|status| explain(status, deadline)))
         };
         self.over = !matches!(next, Some(Ok(_)));
         Poll::Ready(next)
@@ -198,18 +202,47 @@ fn request(
     request
 }
 
-/// tonic's own timer reads `grpc-timeout` too, and when it fires first it says
-/// CANCELLED; so does a server that gave up at the deadline.
-fn late(status: Status, deadline: Instant) -> Status {
-    if status.code() == tonic::Code::Cancelled && deadline <= Instant::now() {
-        return deadline_exceeded();
+/// What a status means from this side. A status that tonic made here has a cause, one
+/// that came over the wire has none; the caller has to be able to tell a service's word
+/// from a broken connection.
+fn explain(status: Status, deadline: Instant) -> Status {
+    let is_local = status.source().is_some();
+    match status.code() {
+        // tonic's own timer reads `grpc-timeout` too, and says CANCELLED when it fires
+        // before ours; so does a server that gave up at the deadline.
+        Code::Cancelled if is_caused_by_timer(&status) || deadline <= Instant::now() => {
+            deadline_exceeded()
+        }
+        Code::Cancelled | Code::Unknown | Code::Internal if is_local => {
+            tracing::debug!(error = %status, "the connection to an upstream broke");
+            Status::unavailable("the connection to the service broke")
+        }
+        // tonic's decoder; the client asked for nothing that is out of range.
+        Code::OutOfRange if status.message().starts_with(TOO_LARGE) => {
+            Status::internal("the service's answer is too large")
+        }
+        _ => status,
     }
-    status
+}
+
+const TOO_LARGE: &str = "Error, decoded message length too large";
+
+fn is_caused_by_timer(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<TimeoutExpired>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn deadline_exceeded() -> Status {
     Status::deadline_exceeded("the service did not answer in time")
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

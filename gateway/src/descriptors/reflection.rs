@@ -134,7 +134,14 @@ impl<'a> Conversation<'a> {
             .send(encode(question))
             .await
             .map_err(|_closed| DescriptorsError::Ended)?;
-        match self.answer().await? {
+        let answer = match self.answer().await {
+            // Some servers end the stream instead of answering that they know no such name.
+            Err(DescriptorsError::Reflection(status)) if status.code() == Code::NotFound => {
+                return Err(DescriptorsError::Missing { name });
+            }
+            answer => answer?,
+        };
+        match answer {
             MessageResponse::FileDescriptorResponse(files) => Ok(files),
             MessageResponse::ErrorResponse(error)
                 if error.error_code == i32::from(Code::NotFound) =>

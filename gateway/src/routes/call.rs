@@ -152,3 +152,6 @@ fn line(route: &Route, message: Bytes) -> Result<Bytes, CallError> {
 fn last_line(problem: &[u8]) -> Bytes {
     [b"{\"error\":", problem, b"}\n"].concat().into()
 }
+
+#[cfg(test)]
+mod tests;

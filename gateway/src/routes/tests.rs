@@ -413,11 +413,11 @@ async fn a_found_route_says_what_front_needs() {
     };
     assert_eq!(found.rpc(), "/library.v1.Library/WatchBooks");
     assert_eq!(found.upstream().name, "library");
-    assert!(found.is_streaming() && !found.takes_body());
+    assert!(found.route.streaming && !found.takes_body());
     let Lookup::Found(found) = table.find(&Method::PATCH, "/api/books/7") else {
         panic!()
     };
-    assert!(!found.is_streaming() && found.takes_body());
+    assert!(!found.route.streaming && found.takes_body());
 }
 
 #[tokio::test]

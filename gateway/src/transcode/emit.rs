@@ -18,8 +18,8 @@ use super::{
 
 type Emitted = Result<(), ResponseError>;
 
-/// An `Any` may hold an `Any`, and each is decoded anew.
-const MAX_ANY: u32 = 8;
+/// An `Any` may hold an `Any`, and decoding each may go 100 levels deep again.
+const MAX_ANY: u32 = 3;
 
 /// Writes a message.
 pub(super) fn message(out: &mut Vec<u8>, message: &DynamicMessage) -> Emitted {

@@ -5,7 +5,8 @@ use std::fmt;
 /// A field and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// Dotted path as the client wrote it; empty for the body as a whole.
+    /// Dotted path from where the client began: proto names of what is known, the
+    /// client's own for what is not. Empty for the body as a whole.
     pub(crate) field: String,
     /// A sentence's rest: `must be a boolean`. Never the value.
     pub(crate) description: String,

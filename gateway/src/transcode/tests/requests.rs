@@ -350,6 +350,7 @@ fn a_patch_fills_its_mask_from_the_bodys_members() {
         (r#"{"author": null}"#, "author"),
         (r#"{"tags": ["a"], "notes": {"k": "v"}}"#, "tags,notes"),
         (r#"{}"#, ""),
+        (r#"{"id": 7, "title": "t"}"#, "title"),
     ] {
         let bytes = patch
             .request(&["7".to_owned()], None, body.as_bytes())
