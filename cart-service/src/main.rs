@@ -26,6 +26,8 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("stopped: {error:#}");
+            // Before telemetry there is no log to read.
+            eprintln!("{PROGRAM}: {error:#}");
             ExitCode::FAILURE
         }
     }

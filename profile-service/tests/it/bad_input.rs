@@ -65,7 +65,7 @@ impl Door {
     }
 
     /// Nothing was written, and a good request is served.
-    async fn is_unharmed(mut self) {
+    async fn expect_unharmed(mut self) {
         assert_eq!(self.program.rows().await, 0);
         let answer = self.send(&[], framed(&good().encode_to_vec())).await;
         assert_eq!(answer.code(), Code::Ok);
@@ -100,7 +100,7 @@ async fn malformed_messages_are_invalid_arguments() {
             "{name}"
         );
     }
-    door.is_unharmed().await;
+    door.expect_unharmed().await;
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn malformed_frames_are_invalid_arguments() {
         let answer = door.send(&[], body).await;
         assert_eq!(answer.code(), Code::InvalidArgument, "{name}: {answer:?}");
     }
-    door.is_unharmed().await;
+    door.expect_unharmed().await;
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn a_message_over_the_limit_is_not_read() {
             "{name}"
         );
     }
-    door.is_unharmed().await;
+    door.expect_unharmed().await;
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn compression_is_not_spoken() {
         let answer = door.send(&headers, body).await;
         assert_eq!(answer.code(), Code::Unimplemented, "{encoding}: {answer:?}");
     }
-    door.is_unharmed().await;
+    door.expect_unharmed().await;
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn hostile_metadata_is_harmless() {
             "the message was read: {name}"
         );
     }
-    door.is_unharmed().await;
+    door.expect_unharmed().await;
 }
 
 /// The fields that are refused, each once.

@@ -30,7 +30,7 @@ enum Step {
     Load(Owner),
     /// Somebody writes.
     Change(Owner, Change),
-    /// Somebody's request is dropped after so many polls.
+    /// Somebody's request is dropped at its so-manieth wake-up.
     Abandoned(Owner, Option<Change>, usize),
     /// The program stops and starts.
     Restart,
@@ -133,8 +133,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => owners().prop_map(Step::Load),
         10 => (owners(), changes()).prop_map(|(owner, change)| Step::Change(owner, change)),
-        3 => (owners(), proptest::option::of(changes()), 0..60_usize)
-            .prop_map(|(owner, change, polls)| Step::Abandoned(owner, change, polls)),
+        3 => (owners(), proptest::option::of(changes()), 0..12_usize)
+            .prop_map(|(owner, change, wake_ups)| Step::Abandoned(owner, change, wake_ups)),
         1 => Just(Step::Restart),
     ];
     proptest::collection::vec(step, 1..40)
@@ -216,17 +216,17 @@ async fn run(step: Step, opened: &mut Opened, model: &mut Model) {
             let cart = model.cart_of(owner.subject().as_str());
             assert_eq!(answer, expected.map(|merged| (merged, cart)));
         }
-        Step::Abandoned(owner, change, polls) => {
+        Step::Abandoned(owner, change, wake_ups) => {
             let mut after = model.clone();
             match change {
                 Some(change) => {
                     // A refusal leaves the model as it was, too.
                     after.change(&owner, change.clone()).ok();
-                    abandon(store.change(&owner, change, at(3)), polls).await;
+                    abandon(store.change(&owner, change, at(3)), wake_ups).await;
                 }
                 None => {
                     after.merge(&owner);
-                    abandon(store.load(&owner, at(3)), polls).await;
+                    abandon(store.load(&owner, at(3)), wake_ups).await;
                 }
             }
             // The next writer waits until the abandoned transaction is over.

@@ -36,7 +36,7 @@ enum Step {
     Load(Owner),
     /// Somebody writes.
     Update(Owner, Fields),
-    /// Somebody's request is dropped after so many polls.
+    /// Somebody's request is dropped at its so-manieth wake-up.
     Abandoned(Owner, Option<Fields>, usize),
     /// The program stops and starts.
     Restart,
@@ -110,8 +110,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         5 => owners().prop_map(Step::Load),
         8 => (owners(), fields()).prop_map(|(owner, fields)| Step::Update(owner, fields)),
-        3 => (owners(), proptest::option::of(fields()), 0..60_usize)
-            .prop_map(|(owner, fields, polls)| Step::Abandoned(owner, fields, polls)),
+        3 => (owners(), proptest::option::of(fields()), 0..12_usize)
+            .prop_map(|(owner, fields, wake_ups)| Step::Abandoned(owner, fields, wake_ups)),
         1 => Just(Step::Restart),
     ];
     proptest::collection::vec(step, 1..30)
@@ -154,14 +154,14 @@ async fn run(step: Step, opened: &mut Opened, model: &mut Model) {
                 ),
             }
         }
-        Step::Abandoned(owner, fields, polls) => {
+        Step::Abandoned(owner, fields, wake_ups) => {
             let mut after = model.clone();
             if let Some(fields) = fields {
                 after.update(&owner, &fields);
-                abandon(store.update(&owner, update(&fields), at(3)), polls).await;
+                abandon(store.update(&owner, update(&fields), at(3)), wake_ups).await;
             } else {
                 after.load(&owner);
-                abandon(store.load(&owner, at(3)), polls).await;
+                abandon(store.load(&owner, at(3)), wake_ups).await;
             }
             // The next writer waits until the abandoned transaction is over.
             store
