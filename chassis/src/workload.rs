@@ -7,6 +7,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::EncodingKey;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -20,7 +21,9 @@ pub use key_file::KeyFileError;
 
 /// A program's private key. Shows nothing of itself.
 pub struct WorkloadKey {
-    pair: Ed25519KeyPair,
+    encoding_key: EncodingKey,
+    /// The public half in base64url: a JWK's `x`.
+    x: String,
     kid: String,
 }
 
@@ -56,8 +59,13 @@ impl WorkloadKey {
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let der = pem::decode(text).ok_or(KeyError::NotPem)?;
         let pair = Ed25519KeyPair::from_pkcs8(&der).map_err(|_| KeyError::NotEd25519)?;
-        let kid = thumbprint(&public_key(&pair));
-        Ok(Self { pair, kid })
+        let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+        let kid = thumbprint(&x);
+        Ok(Self {
+            encoding_key: EncodingKey::from_ed_der(&der),
+            x,
+            kid,
+        })
     }
 
     /// Reads the key file at `path`, which must be for its owner only.
@@ -90,7 +98,7 @@ impl WorkloadKey {
         let jwk = json!({
             "kty": "OKP",
             "crv": "Ed25519",
-            "x": public_key(&self.pair),
+            "x": self.x,
             "kid": self.kid,
             "alg": "EdDSA",
             "use": "sig",
@@ -98,8 +106,8 @@ impl WorkloadKey {
         jwk.to_string()
     }
 
-    fn sign(&self, message: &[u8]) -> Vec<u8> {
-        self.pair.sign(message).as_ref().to_vec()
+    fn encoding_key(&self) -> &EncodingKey {
+        &self.encoding_key
     }
 }
 
@@ -117,10 +125,6 @@ fn generate_pem() -> Result<Zeroizing<String>, KeyError> {
     Ok(pem::encode(
         document.map_err(|_| KeyError::Generate)?.as_ref(),
     ))
-}
-
-fn public_key(pair: &Ed25519KeyPair) -> String {
-    URL_SAFE_NO_PAD.encode(pair.public_key().as_ref())
 }
 
 /// RFC 7638 over the required members of RFC 8037 §2, in lexical order.

@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request};
+use jsonwebtoken::{Algorithm, Header};
 use serde_json::json;
 use token_verifier::Clock;
 use tower::{Layer, Service};
@@ -30,7 +29,7 @@ pub struct AssertionSigner {
 struct Inner {
     subject: String,
     audience: String,
-    header: String,
+    header: Header,
     key: WorkloadKey,
     clock: Arc<dyn Clock>,
 }
@@ -40,12 +39,16 @@ impl AssertionSigner {
     /// the assertions are for (`auth-service`).
     #[must_use]
     pub fn new(name: &str, key: WorkloadKey, audience: &str, clock: Arc<dyn Clock>) -> Self {
-        let header = json!({"typ": TYPE, "alg": "EdDSA", "kid": key.kid()}).to_string();
+        let header = Header {
+            typ: Some(TYPE.to_owned()),
+            kid: Some(key.kid().to_owned()),
+            ..Header::new(Algorithm::EdDSA)
+        };
         Self {
             inner: Arc::new(Inner {
                 subject: format!("svc_{name}"),
                 audience: audience.to_owned(),
-                header: URL_SAFE_NO_PAD.encode(header),
+                header,
                 key,
                 clock,
             }),
@@ -65,13 +68,8 @@ impl AssertionSigner {
             "exp": now + LIFETIME_SECONDS,
             "jti": Uuid::new_v4().to_string(),
         });
-        let signed = format!(
-            "{}.{}",
-            inner.header,
-            URL_SAFE_NO_PAD.encode(claims.to_string())
-        );
-        let signature = inner.key.sign(signed.as_bytes());
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        jsonwebtoken::encode(&inner.header, &claims, inner.key.encoding_key())
+            .expect("a key that was read as Ed25519 signs")
     }
 
     /// `Bearer <assertion>`, marked so that nothing logs or indexes it.
