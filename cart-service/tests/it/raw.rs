@@ -42,6 +42,8 @@ impl Answer {
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
+        // Small frames, one after another: waiting for company would take 40 ms each.
+        stream.set_nodelay(true).unwrap();
         let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
             .unwrap();
