@@ -209,7 +209,8 @@ fn onward(asked: &HeaderMap) -> UpstreamRequestHeaders {
 fn the_only(headers: &HeaderMap, name: &http::HeaderName) -> Option<HeaderValue> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
-        (Some(value), None) if value.len() <= 256 => Some(value.clone()),
+        // Metadata is printable ASCII.
+        (Some(value), None) if value.len() <= 256 && value.to_str().is_ok() => Some(value.clone()),
         _ => None,
     }
 }

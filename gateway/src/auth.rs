@@ -17,10 +17,8 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, delete, get, post},
 };
-use chassis::{request_id::RequestId, trace_context::TraceContext};
 use http::{StatusCode, header};
 use proto::auth::v1::{GetSessionRequest, NewSession, SessionKind, User};
-use tracing::Instrument as _;
 
 use self::json::SignedIn;
 use crate::{
@@ -29,6 +27,7 @@ use crate::{
     error::Error,
     gateway::{Gateway, Shared},
     middleware::guard::{Caller, guard},
+    task,
 };
 
 /// A password of 256 characters of four bytes, an address, a name, and room.
@@ -53,16 +52,19 @@ pub(crate) fn routes(gateway: &Shared) -> Router<Shared> {
         .route("/auth/password", guarded(post(password::change)))
 }
 
-/// Runs a change as a task of its own and waits for it.
+/// Runs a change as a task of its own and waits for it. As many as there may be
+/// requests: hanging up does not make room for another one.
 async fn to_the_end<T: Send + 'static>(
+    gateway: &Gateway,
     change: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    let id = RequestId::current().unwrap_or_default();
-    let trace = TraceContext::current().unwrap_or_default();
-    let change = id
-        .scope(trace.scope(change))
-        .instrument(tracing::Span::current());
-    tokio::spawn(change).await.unwrap_or(Err(Error::Crashed))
+    let permit = gateway.changes.clone().try_acquire_owned();
+    let permit = permit.map_err(|_| Error::Overloaded)?;
+    let change = task::spawn(async move {
+        let _permit = permit;
+        change.await
+    });
+    change.await.unwrap_or(Err(Error::Crashed))
 }
 
 /// The answer to whoever has just signed in: who they are, and the new cookie.

@@ -21,6 +21,9 @@ use crate::{
     credential::CredentialError, csrf::CsrfError, exchange::ExchangeError, path::PathNotNormal,
 };
 
+/// The challenge of a 401: HTTP wants one, and the cookie has no registered scheme.
+const SIGN_IN: &str = r#"Cookie realm="latchkey", form-action="/sign-in""#;
+
 /// When a client may ask again if nothing better is known.
 pub(crate) const RETRY_SOON: Duration = Duration::from_secs(1);
 
@@ -191,7 +194,7 @@ fn session_required() -> Problem {
         "SESSION_REQUIRED",
         "Sign in first.",
     )
-    .with_challenge(r#"Cookie realm="latchkey", cookie-name="__Host-Http-session""#)
+    .with_challenge(SIGN_IN)
 }
 
 fn credential(error: CredentialError) -> Problem {

@@ -30,7 +30,10 @@ pub(crate) use self::{
     metrics::ExchangeMetrics,
     source::{Issued, IssuedSession, TokenSource},
 };
-use crate::credential::{SecretHash, SessionSecret};
+use crate::{
+    credential::{SecretHash, SessionSecret},
+    task,
+};
 
 /// How often a request asks again because the session it asked for was changed
 /// meanwhile. Twice is already a strange client.
@@ -310,7 +313,7 @@ impl Exchange {
     /// A task of its own, so that it outlives the request that started it.
     fn depart(&self, flight: flights::Flight, key: &Key, secret: Option<&SessionSecret>) {
         let (inner, key, secret) = (self.inner.clone(), key.clone(), secret.cloned());
-        tokio::spawn(async move {
+        task::spawn(async move {
             let seat = flights::Seat::new(&inner.flights, &key, flight);
             let landing = inner.ask(&key, secret.as_ref()).await;
             if landing.is_err() {

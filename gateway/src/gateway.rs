@@ -16,6 +16,8 @@ pub(crate) struct Gateway {
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) limits: Limits,
     pub(crate) in_flight: Semaphore,
+    /// Changes that run to their end whatever their client does.
+    pub(crate) changes: Arc<Semaphore>,
     pub(crate) auth: AuthClient,
     pub(crate) exchange: Exchange,
     pub(crate) routes: ArcSwap<Routes>,

@@ -27,6 +27,7 @@ mod path;
 mod public_origin;
 mod router;
 mod routes;
+mod task;
 mod transcode;
 mod upstream;
 
@@ -216,6 +217,7 @@ fn build(
         public_origins: public_origins(config, address)?,
         trusted_proxies: config.trusted_proxies.clone(),
         in_flight: Semaphore::new(config.limits.requests_in_flight),
+        changes: Arc::new(Semaphore::new(config.limits.requests_in_flight)),
         limits: config.limits.clone(),
         auth,
         exchange,

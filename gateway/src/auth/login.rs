@@ -29,7 +29,7 @@ pub(super) async fn register(
         current_session_secret: current(&caller),
         client: Some((&caller.client).into()),
     };
-    to_the_end(async move {
+    to_the_end(&gateway.clone(), async move {
         let mut accounts = gateway.auth.accounts();
         let answer = gateway.auth.within(accounts.register(request)).await;
         forget(&gateway, &caller);
@@ -54,7 +54,7 @@ pub(super) async fn login(
         current_session_secret: current(&caller),
         client: Some((&caller.client).into()),
     };
-    to_the_end(async move {
+    to_the_end(&gateway.clone(), async move {
         let mut accounts = gateway.auth.accounts();
         let answer = gateway.auth.within(accounts.login(request)).await;
         forget(&gateway, &caller);

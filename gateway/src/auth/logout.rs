@@ -27,7 +27,11 @@ pub(super) async fn logout(
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Error> {
     if let Some(secret) = caller.credential.session().cloned() {
-        to_the_end(async move { end(&gateway, &secret).await }).await?;
+        to_the_end(
+            &gateway.clone(),
+            async move { end(&gateway, &secret).await },
+        )
+        .await?;
     }
     Ok((
         StatusCode::NO_CONTENT,

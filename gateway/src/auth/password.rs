@@ -25,7 +25,7 @@ pub(super) async fn change(
     let body = body::read(body, MAX_BODY, gateway.limits.body_timeout).await?;
     let form: json::ChangePassword = body::json(&body)?;
     form.check()?;
-    to_the_end(async move {
+    to_the_end(&gateway.clone(), async move {
         let (old, _) = person(&gateway, &caller).await?;
         let request = ChangePasswordRequest {
             session_secret: old.expose().to_owned(),

@@ -48,7 +48,7 @@ pub(super) async fn end_one(
         .ok()
         .and_then(|Path(text)| session_id(&text))
         .ok_or(Error::NotFound)?;
-    to_the_end(async move {
+    to_the_end(&gateway.clone(), async move {
         let (secret, own) = person(&gateway, &caller).await?;
         let request = RevokeSessionRequest {
             session_secret: secret.expose().to_owned(),
@@ -86,7 +86,7 @@ pub(super) async fn end_others(
     State(gateway): State<Shared>,
     Extension(caller): Extension<Caller>,
 ) -> Result<StatusCode, Error> {
-    to_the_end(async move {
+    to_the_end(&gateway.clone(), async move {
         let (secret, _) = person(&gateway, &caller).await?;
         let request = RevokeOtherSessionsRequest {
             session_secret: secret.expose().to_owned(),

@@ -6,7 +6,7 @@ use http::StatusCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{FieldError, Problem, RETRY_SOON, away, crashed, session_required};
+use super::{FieldError, Problem, RETRY_SOON, SIGN_IN, away, crashed, session_required};
 
 /// Longest text of a service that is passed on.
 const MAX_TEXT: usize = 500;
@@ -50,7 +50,7 @@ pub(crate) fn from_auth(status: &Status) -> Problem {
             "LOGIN_REFUSED",
             "The e-mail address or the password is wrong.",
         )
-        .with_challenge(r#"Cookie realm="latchkey", form-action="/sign-in""#),
+        .with_challenge(SIGN_IN),
         (Code::PermissionDenied, Some("PASSWORD_WRONG")) => for_people(status),
         // Everything else of these two is about this gateway's own assertion.
         (Code::Unauthenticated | Code::PermissionDenied, _) => {

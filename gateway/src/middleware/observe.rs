@@ -14,7 +14,7 @@ use chassis::{
     trace_context::TraceContext,
 };
 use futures::FutureExt as _;
-use http::{Method, header};
+use http::{Method, Version, header};
 use prometheus_client::metrics::gauge::Gauge;
 use tracing::Instrument as _;
 
@@ -42,6 +42,7 @@ pub(crate) async fn observe(
         .map_or_else(TraceContext::new, |outside| outside.child());
     request.extensions_mut().insert(id.clone());
     let method = request.method().clone();
+    let version = request.version();
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let span = tracing::info_span!(
         "request",
@@ -61,6 +62,10 @@ pub(crate) async fn observe(
 
     let outcome = Outcome::of(&response, matched, method, started);
     span.in_scope(|| outcome.report(&gateway));
+    if version >= Version::HTTP_2 {
+        // Connections end another way there, and the header is malformed (RFC 9113, 8.2.2).
+        response.headers_mut().remove(header::CONNECTION);
+    }
     finish(&mut response, &id, gateway.has_https());
     response
 }

@@ -36,10 +36,9 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
     ),
 ];
 
-/// Two years, the preload lists' least; sent only where browsers come over TLS, because
-/// elsewhere they ignore it.
-const STRICT_TRANSPORT: HeaderValue =
-    HeaderValue::from_static("max-age=63072000; includeSubDomains");
+/// Two years. Sent only where browsers come over TLS, because elsewhere they ignore it,
+/// and for this host alone: its siblings are not ours to decide about.
+const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 /// Adds them. What is not said to be cacheable is not.
 pub(super) fn add(headers: &mut HeaderMap, has_https: bool) {

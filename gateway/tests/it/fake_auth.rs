@@ -140,6 +140,9 @@ impl FakeAuth {
             .ok_or_else(no_assertion)?;
         let assertion = assertion.to_str().map_err(|_| no_assertion())?;
         assert_eq!(assertion.matches('.').count(), 2, "a signed assertion");
+        for name in ["traceparent", "x-request-id"] {
+            assert!(request.metadata().contains_key(name), "{name}");
+        }
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut mood = self.mood.subscribe();
         let mood = *mood.wait_for(|mood| *mood != Mood::Hanging).await.unwrap();
