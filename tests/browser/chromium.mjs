@@ -10,7 +10,7 @@ const CANDIDATES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/
 const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
-export const SCREENSHOTS = process.env.LATCHKEY_SCREENSHOTS
+export const SCREENSHOTS = process.env.XTASK_SCREENSHOTS
   ?? path.resolve(path.dirname(new URL(import.meta.url).pathname), "../../target/screenshots");
 
 export function launch() {

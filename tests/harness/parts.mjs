@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 
-import { PROGRAMS, Program, freePort, ready, temporaryDirectory } from "./processes.mjs";
+import { ENVIRONMENT, PROGRAMS, Program, freePort, ready, temporaryDirectory } from "./processes.mjs";
 
 const PORTS = ["gateway", "gatewayOperations", "authGrpc", "authHttp", "authOperations", "cart",
   "cartOperations", "profile", "profileOperations"];
@@ -47,7 +47,7 @@ async function stopAll(programs, dir) {
 
 function makeWorkloadKey(dir) {
   const made = spawnSync(path.join(PROGRAMS, "latchkey"),
-    ["workload-key", path.join(dir, "gateway.pem"), "--public", path.join(dir, "gateway.jwk.json")], { encoding: "utf8" });
+    ["workload-key", path.join(dir, "gateway.pem"), "--public", path.join(dir, "gateway.jwk.json")], { encoding: "utf8", env: ENVIRONMENT });
   if (made.status !== 0) throw new Error(`latchkey workload-key: ${made.error?.message ?? made.stderr}`);
 }
 
@@ -82,10 +82,10 @@ may = ["accounts", "sessions", "exchange"]
 listen = ${at("gateway")}
 operations_listen = ${at("gatewayOperations")}
 public_origins = ["http://localhost:${ports.gateway}"]
-[auth]
-address = "http://127.0.0.1:${ports.authGrpc}"
 workload_name = "gateway"
 workload_key_file = "${dir}/gateway.pem"
+[auth]
+address = "http://127.0.0.1:${ports.authGrpc}"
 [upstreams.cart]
 address = "http://127.0.0.1:${ports.cart}"
 audience = "cart-service"

@@ -12,8 +12,12 @@ const STOP_LIMIT_MS = 10_000;
 const POLL_MS = 50;
 
 /** The folder with the built programs; `cargo xtask test` names it. */
-export const PROGRAMS = process.env.LATCHKEY_PROGRAMS
+export const PROGRAMS = process.env.XTASK_PROGRAMS
   ?? path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), "../../target/debug");
+
+/** Without the settings of whoever runs the tests: a program reads every `LATCHKEY_…`. */
+export const ENVIRONMENT = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith("LATCHKEY_")));
 
 /** Resolves to what `probe` finds, asking until it finds something. */
 export async function eventually(what, probe, limit = START_LIMIT_MS) {
@@ -48,7 +52,7 @@ export class Program {
   constructor(name, args) {
     this.name = name;
     this.output = "";
-    this.child = spawn(path.join(PROGRAMS, name), args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.child = spawn(path.join(PROGRAMS, name), args, { env: ENVIRONMENT, stdio: ["ignore", "pipe", "pipe"] });
     this.ended = new Promise((resolve) => {
       this.child.on("error", (error) => resolve(`could not start: ${error.message}`));
       this.child.on("exit", (code, signal) => resolve(`ended with ${signal ?? code}`));
@@ -119,7 +123,8 @@ export function ready(program, address) {
 
 /** What `latchkey token …` prints. */
 export async function token(dataDir, audience, who = ["--guest"], input = "") {
-  const child = spawn(path.join(PROGRAMS, "latchkey"), ["token", "--audience", audience, "--data-dir", dataDir, ...who]);
+  const child = spawn(path.join(PROGRAMS, "latchkey"), ["token", "--audience", audience, "--data-dir", dataDir, ...who],
+    { env: ENVIRONMENT });
   let out = "";
   let err = "";
   child.stdout.on("data", (chunk) => { out += chunk; });

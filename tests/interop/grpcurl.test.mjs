@@ -37,12 +37,14 @@ test("calls with a token as the README shows", options, async () => {
 });
 
 test("writes and reads back", options, async () => {
-  const bearer = `authorization: Bearer ${await token(latchkey.dataDir, "profile-service")}`;
-  const body = JSON.stringify({ profile: { theme: "dark" }, updateMask: "theme" });
-  const update = grpcurl("-H", bearer, "-d", body, latchkey.ports.profile, "latchkey.profile.v1.ProfileService/UpdateProfile");
-  assert.equal(update.status, 0, update.stderr);
-  const get = grpcurl("-H", bearer, latchkey.ports.profile, "latchkey.profile.v1.ProfileService/GetProfile");
-  assert.equal(JSON.parse(get.stdout).profile.theme, "dark");
+  const bearer = `authorization: Bearer ${await token(latchkey.dataDir, "cart-service")}`;
+  const products = grpcurl("-H", bearer, latchkey.ports.cart, "latchkey.cart.v1.CartService/ListProducts");
+  const { sku } = JSON.parse(products.stdout).products[0];
+  const item = JSON.stringify({ sku, quantity: 2 });
+  const added = grpcurl("-H", bearer, "-d", item, latchkey.ports.cart, "latchkey.cart.v1.CartService/AddItem");
+  assert.equal(added.status, 0, added.stderr);
+  const cart = grpcurl("-H", bearer, latchkey.ports.cart, "latchkey.cart.v1.CartService/GetCart");
+  assert.equal(JSON.parse(cart.stdout).cart.itemCount, 2);
 });
 
 test("is refused without a token, with a bad one and with another service's", options, async () => {

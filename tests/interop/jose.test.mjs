@@ -107,12 +107,12 @@ test("tokens that jose forges from ours are refused", async (t) => {
 });
 
 test("credentials that are not exactly one bearer token are refused", async (t) => {
+  // Two headers are Python's to try: node's client will not send them.
   const cases = {
     "nothing": [],
     "an empty bearer": ["Bearer "],
     "no scheme": [cartToken],
     "another scheme": [`Basic ${cartToken}`],
-    "two headers": [bearer(cartToken), bearer(cartToken)],
     "two in one": [`${bearer(cartToken)}, ${bearer(cartToken)}`],
     "nine kilobytes": [bearer("a".repeat(9216))],
   };

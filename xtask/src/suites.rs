@@ -96,7 +96,7 @@ fn browser(tools: &Tools) -> anyhow::Result<Summary> {
     let folder = root().join("tests/browser");
     npm_packages(&folder)?;
     let mut node = node_tests(&folder, &programs)?;
-    node.env("LATCHKEY_SCREENSHOTS", target()?.join("screenshots"));
+    node.env("XTASK_SCREENSHOTS", target()?.join("screenshots"));
     if let Some(chromium) = &tools.chromium {
         node.env("CHROMIUM", chromium);
     }
@@ -120,7 +120,7 @@ fn interop(tools: &Tools) -> anyhow::Result<Summary> {
             .arg(folder.join("python/run.py"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PYTHONUNBUFFERED", "1")
-            .env("LATCHKEY_PROGRAMS", programs),
+            .env("XTASK_PROGRAMS", programs),
     )?;
     Ok(total)
 }
@@ -136,7 +136,7 @@ fn node_tests(folder: &Path, programs: &Path) -> anyhow::Result<Command> {
     node.args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
         .args(files)
         .current_dir(folder)
-        .env("LATCHKEY_PROGRAMS", programs);
+        .env("XTASK_PROGRAMS", programs);
     Ok(node)
 }
 

@@ -11,8 +11,10 @@ import urllib.error
 import urllib.request
 
 PROGRAMS = pathlib.Path(
-    os.environ.get("LATCHKEY_PROGRAMS", pathlib.Path(__file__).parents[3] / "target" / "debug")
+    os.environ.get("XTASK_PROGRAMS", pathlib.Path(__file__).parents[3] / "target" / "debug")
 )
+# Without the settings of whoever runs the tests: a program reads every `LATCHKEY_…`.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
 START_LIMIT_SECONDS = 60
 STOP_LIMIT_SECONDS = 10
 POLL_SECONDS = 0.05
@@ -52,7 +54,7 @@ class Program:
         self.log = open(self.path / "output.log", "w+", encoding="utf-8")
         command = [PROGRAMS / name, *arguments(self.path)]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT
+            command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT
         )
 
     def until(self, what, probe):
@@ -95,7 +97,7 @@ class Latchkey(Program):
     def token(self, audience, *who, password=""):
         done = subprocess.run(
             [PROGRAMS / "latchkey", "token", "--audience", audience, "--data-dir", self.path / "data", *(who or ["--guest"])],
-            input=password, capture_output=True, text=True, check=False, timeout=60,
+            env=ENVIRONMENT, input=password, capture_output=True, text=True, check=False, timeout=60,
         )
         if done.returncode != 0:
             raise RuntimeError(f"latchkey token: {done.stderr}")
