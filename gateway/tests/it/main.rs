@@ -13,3 +13,4 @@ mod harness;
 mod outage;
 mod pages;
 mod stop;
+mod third_service;
