@@ -4,10 +4,8 @@
 //! goes through as `anonymous`, and the first unsafe request to a service for guests
 //! makes a guest session. A service for people asks for a sign-in.
 
-use std::{sync::Arc, time::Duration};
-
 use axum::{
-    body::{Body, Bytes},
+    body::Body,
     extract::State,
     response::{IntoResponse as _, Response},
 };
@@ -31,7 +29,7 @@ use crate::{
         body,
         guard::{self, Caller},
     },
-    routes::{CallError, Found, Lookup},
+    routes::{CallError, Found, Lookup, RequestMessage},
     upstream::{Access, UpstreamRequestHeaders},
 };
 
@@ -79,42 +77,46 @@ async fn answer(
     guest: &mut Option<SessionSecret>,
 ) -> Result<Response, Problem> {
     tracing::Span::current().record("rpc.method", found.rpc());
-    let has_body = !body.is_end_stream();
-    let caller = guard::check(gateway, &parts, has_body)?;
-    if has_body && !found.takes_body() {
-        return Err(Error::BodyNotAllowed.into());
-    }
-    let limits = &gateway.limits;
-    let body = body::read(body, limits.body_bytes, limits.body_timeout).await?;
+    let caller = guard::check(gateway, &parts, !body.is_end_stream())?;
     let upstream = found.upstream().clone();
     let needs = Needs {
         access: upstream.access,
         audience: &upstream.audience,
         safe: csrf::is_safe(&parts.method),
     };
+    if needs.access == Access::User && caller.credential.session().is_none() {
+        return Err(Error::SessionRequired.into());
+    }
+    // Before the token: what no service would take makes no guest.
+    let message = message(gateway, &found, parts.uri.query(), body).await?;
     let token = token(gateway, &needs, &caller, guest).await?;
     let headers = onward(&parts.headers);
-    let id = RequestId::current().unwrap_or_default();
-    let name: Arc<str> = upstream.name.as_str().into();
-    let late_problem = {
-        let name = name.clone();
-        // For a stream that fails after its first line.
-        move |error: CallError| -> Bytes { call_problem(&name, error).to_json(id.as_str()) }
-    };
-    let query = parts.uri.query();
-    let timeout: Duration = upstream.timeout;
-    match found
-        .call(&token, query, &body, &headers, timeout, late_problem)
-        .await
-    {
-        Ok(response) => Ok(response),
-        Err(error) => {
-            if matches!(&error, CallError::Status(status) if error::is_refused_token(status)) {
-                gateway.metrics.refused_token(&name);
-            }
-            Err(call_problem(&name, error))
+    // For a stream that fails after its first line.
+    let (id, name) = (RequestId::current().unwrap_or_default(), upstream.clone());
+    let last_line = move |error| call_problem(&name.name, error).to_json(id.as_str());
+    let answer = found.call(message, &token, &headers, upstream.timeout, last_line);
+    answer.await.map_err(|error| {
+        if matches!(&error, CallError::Status(status) if error::is_refused_token(status)) {
+            gateway.metrics.refused_token(&upstream.name);
         }
+        call_problem(&upstream.name, error)
+    })
+}
+
+async fn message(
+    gateway: &Gateway,
+    found: &Found,
+    query: Option<&str>,
+    body: Body,
+) -> Result<RequestMessage, Problem> {
+    if !body.is_end_stream() && !found.takes_body() {
+        return Err(Error::BodyNotAllowed.into());
     }
+    let limits = &gateway.limits;
+    let body = body::read(body, limits.body_bytes, limits.body_timeout).await?;
+    found
+        .message(query, &body)
+        .map_err(|error| error::from_transcoding(&error))
 }
 
 /// What a route asks of its caller.
@@ -132,7 +134,7 @@ async fn token(
 ) -> Result<UpstreamToken, Error> {
     match (
         needs.access,
-        live_session(gateway, needs.audience, caller).await?,
+        live_session(gateway, needs, caller).await?,
     ) {
         (
             Access::User,
@@ -160,18 +162,21 @@ async fn token(
 /// The caller's token, or nothing if the auth service says that there is no session.
 /// An auth service that cannot say is an error, never a "no".
 ///
-/// A cookie of a session that is over is left alone; see `auth/session.rs`.
+/// A cookie of a session that is over is left alone; see `auth/session.rs`. So is one
+/// that a sign-in has replaced while this request was under way: a new guest's cookie
+/// would arrive after the person's and sign them out.
 async fn live_session(
     gateway: &Gateway,
-    audience: &str,
+    needs: &Needs<'_>,
     caller: &Caller,
 ) -> Result<Option<SessionToken>, Error> {
     let Some(secret) = caller.credential.session() else {
         return Ok(None);
     };
-    match gateway.exchange.for_session(secret, audience).await {
+    match gateway.exchange.for_session(secret, needs.audience).await {
         Ok(session) => Ok(Some(session)),
         Err(ExchangeError::SessionInvalid) => Ok(None),
+        Err(ExchangeError::Replaced) if needs.safe => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -217,7 +222,6 @@ fn the_only(headers: &HeaderMap, name: &http::HeaderName) -> Option<HeaderValue>
 
 fn call_problem(upstream: &str, error: CallError) -> Problem {
     match error {
-        CallError::Request(error) => error::from_transcoding(&error),
         CallError::Status(status) => error::from_upstream(upstream, &status),
         CallError::Response(error) => error::from_bad_response(upstream, &error),
     }

@@ -17,7 +17,7 @@ use http::{HeaderValue, Method, uri::PathAndQuery};
 use percent_encoding::percent_decode_str;
 
 pub(crate) use build::RouteProblems;
-pub(crate) use call::CallError;
+pub(crate) use call::{CallError, RequestMessage};
 
 pub(crate) use crate::transcode::ResponseError;
 

@@ -27,9 +27,6 @@ const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    /// The client's fault: the request is not what the method takes.
-    #[error("the request cannot be transcoded")]
-    Request(#[from] TranscodeError),
     /// What the service said, details and all, or DEADLINE_EXCEEDED or UNAVAILABLE
     /// from here.
     #[error("the service answered {:?}", .0.code())]
@@ -39,17 +36,33 @@ pub(crate) enum CallError {
     Response(#[from] ResponseError),
 }
 
+/// A request in the service's own form, made of JSON that its method takes.
+pub(crate) struct RequestMessage(Bytes);
+
 impl Found {
-    /// Transcodes, calls and transcodes back. The response has a status, a content type
-    /// and a body; none of the service's headers.
+    /// Transcodes a request. Nothing is asked of anybody yet, so that a request which no
+    /// service would take costs no session and no token.
+    pub(crate) fn message(
+        &self,
+        query: Option<&str>,
+        body: &[u8],
+    ) -> Result<RequestMessage, TranscodeError> {
+        let message = self
+            .route
+            .transcoding
+            .request(&self.variables, query, body)?;
+        Ok(RequestMessage(message))
+    }
+
+    /// Calls and transcodes back. The response has a status, a content type and a body;
+    /// none of the service's headers.
     ///
     /// `problem` writes the problem document that ends a stream which fails after its
     /// first message. Dropping the future or the response's body cancels the call.
     pub(crate) async fn call(
         &self,
+        RequestMessage(message): RequestMessage,
         token: &UpstreamToken,
-        query: Option<&str>,
-        body: &[u8],
         headers: &UpstreamRequestHeaders,
         timeout: Duration,
         problem: impl Fn(CallError) -> Bytes + Send + Unpin + 'static,
@@ -61,7 +74,6 @@ impl Found {
             streaming,
             ..
         } = &*self.route;
-        let message = transcoding.request(&self.variables, query, body)?;
         if *streaming {
             let messages = upstream
                 .server_streaming(rpc.clone(), message, token, headers, timeout)

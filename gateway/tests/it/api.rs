@@ -251,7 +251,9 @@ async fn unknown_fields_and_broken_json_are_refused_before_a_guest_is_made() {
             .await;
         assert_eq!(answer.status, 400, "{body} {answer:?}");
         answer.reason();
+        assert!(!answer.sets_cookie());
     }
+    assert_eq!(world.auth.guests(), 0);
     assert!(world.cart.seen().is_empty());
 }
 
