@@ -89,11 +89,14 @@ export class Client {
   }
 
   request(method, json, extra = [], cookie = this.cookie) {
-    const body = json === undefined ? undefined : JSON.stringify(json);
+    // A buffer, because node writes a string together with the head, and both in its encoding.
+    const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json));
     const lines = ["Host", `localhost:${this.port}`, ...extra];
     if (method !== "GET" && method !== "HEAD") lines.push("Origin", `http://localhost:${this.port}`);
     if (cookie) lines.push("Cookie", `${COOKIE}=${cookie}`);
-    if (body !== undefined) lines.push("Content-Type", "application/json", "Content-Length", String(Buffer.byteLength(body)));
+    if (body) lines.push("Content-Type", "application/json");
+    // As browsers do; node would announce chunks.
+    if (method !== "GET" && method !== "HEAD") lines.push("Content-Length", String(body?.length ?? 0));
     return { lines, body };
   }
 

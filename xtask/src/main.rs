@@ -17,9 +17,10 @@ use anyhow::bail;
 use crate::{suites::Suite, summary::Summary};
 
 const USAGE: &str = "\
-usage: cargo xtask test [rust|browser|interop]...
+usage: cargo xtask test [rust|e2e|browser|interop]...
 
   rust      cargo test for the whole workspace, documentation examples included
+  e2e       the four programs as processes, over real sockets, under faults and bad input
   browser   the pages in a real Chromium, against real processes
   interop   PyJWT, grpcio, jose and grpcurl against real processes
 

@@ -16,13 +16,14 @@ use crate::{
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Suite {
     Rust,
+    EndToEnd,
     Interop,
     Browser,
 }
 
 impl Suite {
     /// In the order in which a person wants to hear of failures.
-    pub(crate) const ALL: [Self; 3] = [Self::Rust, Self::Interop, Self::Browser];
+    pub(crate) const ALL: [Self; 4] = [Self::Rust, Self::EndToEnd, Self::Interop, Self::Browser];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|suite| suite.name() == name)
@@ -31,6 +32,7 @@ impl Suite {
     fn name(self) -> &'static str {
         match self {
             Self::Rust => "rust",
+            Self::EndToEnd => "e2e",
             Self::Interop => "interop",
             Self::Browser => "browser",
         }
@@ -66,7 +68,7 @@ impl Tools {
         let system = System::default();
         let browser = suites.contains(&Suite::Browser);
         let interop = suites.contains(&Suite::Interop);
-        if browser || interop {
+        if browser || interop || suites.contains(&Suite::EndToEnd) {
             system.node()?;
         }
         if interop {
@@ -86,6 +88,7 @@ impl Tools {
 fn run_one(suite: Suite, tools: &Tools) -> anyhow::Result<Summary> {
     match suite {
         Suite::Rust => count(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"])),
+        Suite::EndToEnd => count(&mut node_tests(&root().join("tests/e2e"), &build()?)?),
         Suite::Interop => interop(tools),
         Suite::Browser => browser(tools),
     }
