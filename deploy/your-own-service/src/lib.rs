@@ -49,13 +49,15 @@ pub async fn serve(
         audience: "greeter".to_owned(),
     };
     let verifier = TokenVerifier::new(expectations, keys, Arc::new(SystemClock));
-    // Where the gateway, and grpcurl, learn what there is to call.
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .build_v1()?;
+    // Where the gateway learns what there is to call; older grpcurls ask in v1alpha.
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+    };
     Server::builder()
         .layer(VerifyTokenLayer::new(verifier))
-        .add_service(reflection)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
         .add_service(GreeterServiceServer::new(Greeter))
         .serve_with_incoming(TcpIncoming::from(listener))
         .await?;
