@@ -38,7 +38,6 @@ pub const MAX_KNOWN_SOURCES: u32 = 10;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How much of what is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +70,9 @@ impl Default for LimitSettings {
             // account ever sees at a hundred (NIST SP 800-63B-4 section 3.2.2) and a trickle.
             known_source: Quota::new(50, HOUR),
             account: Quota::new(20, 5 * MINUTE),
-            account_long: Quota::new(50, DAY),
+            // A stranger must keep guessing each hour to hold new devices off; at one a day a
+            // single request would.
+            account_long: Quota::new(50, HOUR),
             // An office behind one address mistypes more than a person.
             source: Quota::new(50, Duration::from_secs(10)),
             // Far above what people do, far below what a botnet can.

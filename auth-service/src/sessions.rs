@@ -113,6 +113,13 @@ impl Sessions {
         self.get(secret).await
     }
 
+    /// Whether a secret that opens nothing was given up for another one, which opens a
+    /// live session.
+    pub async fn is_replaced(&self, secret: &SessionSecret) -> Result<bool, StoreError> {
+        let successor = self.store.find_successor(&secret.hash()).await?;
+        Ok(successor.is_some_and(|session| session.is_live(self.clock.now())))
+    }
+
     /// The live sessions of the same subject, newest first, and the asking one.
     pub async fn list(
         &self,

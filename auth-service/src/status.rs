@@ -30,6 +30,16 @@ pub(crate) fn session_invalid() -> Status {
     )
 }
 
+/// Not `SESSION_INVALID`: a caller that forgets the session for this would forget the
+/// one that took its place.
+fn session_replaced() -> Status {
+    refusal(
+        Code::Unauthenticated,
+        "SESSION_REPLACED",
+        "the session has another secret by now",
+    )
+}
+
 /// The settings do not let this workload call this method, or there is no such method.
 pub(crate) fn workload_not_allowed() -> Status {
     let message = "this workload may not call this method";
@@ -130,6 +140,7 @@ impl From<TokenError> for Status {
         match error {
             TokenError::AudienceUnknown => audience_unknown(),
             TokenError::SessionInvalid => session_invalid(),
+            TokenError::SessionReplaced => session_replaced(),
             TokenError::Store(error) => error.into(),
             TokenError::Issue(error) => error.into(),
         }

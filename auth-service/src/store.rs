@@ -157,14 +157,9 @@ pub trait SessionStore: Send + Sync + 'static {
     /// The session whose secret has this hash, be it live or expired. One indexed read.
     async fn find_session(&self, secret: &SecretHash) -> Result<Option<Session>, StoreError>;
 
-    /// The guest whose session `subject` replaced by signing in, if the session with
-    /// this hash was such a one: how a sign-in that is repeated, because its answer
-    /// was lost, keeps the guest's state.
-    async fn find_replaced_guest(
-        &self,
-        secret: &SecretHash,
-        subject: &Subject,
-    ) -> Result<Option<Subject>, StoreError>;
+    /// The session, be it live or expired, that took the place of the one whose secret
+    /// had this hash: at a sign-in, or under a new secret at a password change.
+    async fn find_successor(&self, secret: &SecretHash) -> Result<Option<Session>, StoreError>;
 
     /// Writes a later use down. False: there is no such session, or it was used since.
     async fn touch_session(&self, touch: &Touch) -> Result<bool, StoreError>;

@@ -58,6 +58,9 @@ pub enum TokenError {
     /// The secret opens no live session.
     #[error("no live session has this secret")]
     SessionInvalid,
+    /// The secret was given up for a new one, at a sign-in or a password change.
+    #[error("the session has another secret by now")]
+    SessionReplaced,
     /// The store could not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -74,6 +77,7 @@ impl TokenError {
             Self::SessionInvalid | Self::Issue(AccessTokenError::SessionEnding) => {
                 "session_invalid"
             }
+            Self::SessionReplaced => "session_replaced",
             Self::Store(_) => "store",
             Self::Issue(AccessTokenError::Claims(_)) => "internal",
         }
@@ -98,9 +102,21 @@ impl Tokens {
         let audience = self.known(audience)?;
         let secret = secret.ok_or(TokenError::SessionInvalid)?;
         let session = self.parts.sessions.find_for_exchange(secret).await?;
-        let session = session.ok_or(TokenError::SessionInvalid)?;
+        let Some(session) = session else {
+            return Err(self.not_live(secret).await?);
+        };
         let token = self.issue(caller, Bearer::Session(&session), audience)?;
         Ok(Exchanged { token, session })
+    }
+
+    /// Why a secret opens nothing. Told apart for requests that were under way while
+    /// their person signed in: whoever made them has a better cookie already.
+    async fn not_live(&self, secret: &SessionSecret) -> Result<TokenError, StoreError> {
+        Ok(if self.parts.sessions.is_replaced(secret).await? {
+            TokenError::SessionReplaced
+        } else {
+            TokenError::SessionInvalid
+        })
     }
 
     /// A token for one audience on behalf of nobody.

@@ -132,10 +132,7 @@ async fn token(
     caller: &Caller,
     guest: &mut Option<SessionSecret>,
 ) -> Result<UpstreamToken, Error> {
-    match (
-        needs.access,
-        live_session(gateway, needs, caller).await?,
-    ) {
+    match (needs.access, live_session(gateway, needs, caller).await?) {
         (
             Access::User,
             Some(SessionToken {

@@ -67,10 +67,14 @@ impl AuthClient {
 
 /// Whether a status says that the session is over, and nothing else does.
 pub(crate) fn is_session_invalid(status: &Status) -> bool {
+    is_unauthenticated(status, "SESSION_INVALID")
+}
+
+fn is_unauthenticated(status: &Status, reason: &str) -> bool {
     status.code() == Code::Unauthenticated
         && status
             .get_details_error_info()
-            .is_some_and(|info| info.reason == "SESSION_INVALID")
+            .is_some_and(|info| info.reason == reason)
 }
 
 impl From<&Client> for ClientInfo {
@@ -147,6 +151,9 @@ fn lifetime(sent: Option<prost_types::Duration>) -> Result<Duration, ExchangeErr
 fn failure(status: Status) -> ExchangeError {
     if is_session_invalid(&status) {
         return ExchangeError::SessionInvalid;
+    }
+    if is_unauthenticated(&status, "SESSION_REPLACED") {
+        return ExchangeError::Replaced;
     }
     match status.code() {
         Code::Unavailable

@@ -240,6 +240,12 @@ fn json(error: &serde_json::Error) -> Problem {
 fn exchange(error: ExchangeError) -> Problem {
     match error {
         ExchangeError::SessionInvalid => session_required(),
+        ExchangeError::Replaced => problem(
+            StatusCode::UNAUTHORIZED,
+            "SESSION_REPLACED",
+            "Somebody signed in meanwhile; try again.",
+        )
+        .with_challenge(SIGN_IN),
         ExchangeError::Away(status) => {
             tracing::warn!(reason = "auth_away", error = %status, "no token: auth service is away");
             away("UNAVAILABLE", "Sessions cannot be checked at the moment.")

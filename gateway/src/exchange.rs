@@ -120,6 +120,10 @@ pub(crate) enum ExchangeError {
     /// The auth service says so; nothing else may.
     #[error("the session is unknown, expired or ended")]
     SessionInvalid,
+    /// A sign-in or a password change gave the session another secret. Whoever asks was
+    /// under way meanwhile, and its browser has a better cookie by now.
+    #[error("the session has another secret by now")]
+    Replaced,
     #[error("the auth service is away")]
     Away(#[source] Arc<tonic::Status>),
     #[error("the auth service did not answer in time")]
@@ -322,7 +326,9 @@ impl Exchange {
             let now = inner.clock.now();
             seat.land(landing.clone(), || match landing {
                 Ok(entry) => inner.cache.insert(key.clone(), entry),
-                Err(ExchangeError::SessionInvalid) => inner.cache.remove(&key),
+                Err(ExchangeError::SessionInvalid | ExchangeError::Replaced) => {
+                    inner.cache.remove(&key);
+                }
                 // The old token stays good; ask again a little later.
                 Err(_) => inner.cache.postpone_renewal(&key, now),
             });

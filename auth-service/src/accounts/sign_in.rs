@@ -149,10 +149,10 @@ impl Accounts {
         let Some(current) = current else {
             return Ok(None);
         };
-        Ok(self
-            .sessions
-            .find_replaced_guest(&current.hash(), &account.subject)
-            .await?)
+        let successor = self.sessions.find_successor(&current.hash()).await?;
+        Ok(successor
+            .filter(|session| session.subject == account.subject)
+            .and_then(|session| session.prior_subject))
     }
 }
 

@@ -5,12 +5,13 @@
 mod tests;
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::phc::Memory;
 use super::{HashCost, Password, PasswordHash};
 use crate::entropy::Entropy;
 use crate::store::BoxedError;
@@ -85,6 +86,8 @@ struct Shared {
     places: Arc<Semaphore>,
     /// One for each hash being made.
     permits: Arc<Semaphore>,
+    /// What hashes are made in: at most one for each permit.
+    memories: Mutex<Vec<Memory>>,
     shed: AtomicU64,
     /// What the password of an address without an account is verified against. It has
     /// the present cost: after that was raised, an account whose person has not signed
@@ -99,9 +102,10 @@ impl HashingPool {
         let mut bytes = [0; 32];
         entropy.fill(&mut bytes);
         let password = Password::received(bytes.map(|b| format!("{b:02x}")).concat());
+        let mut memory = Memory::default();
         let nobody = settings
             .cost
-            .hash(&password, &*entropy)
+            .hash(&password, &*entropy, &mut memory)
             .map_err(HashingError::Failed)?;
         let permits = settings.permits.get();
         Ok(Self {
@@ -110,6 +114,7 @@ impl HashingPool {
                 entropy,
                 places: Arc::new(Semaphore::new(permits + settings.queue)),
                 permits: Arc::new(Semaphore::new(permits)),
+                memories: Mutex::new(vec![memory]),
                 shed: AtomicU64::new(0),
                 nobody,
             }),
@@ -119,8 +124,13 @@ impl HashingPool {
     /// Hashes a password with a fresh salt.
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, HashingError> {
         let shared = Arc::clone(&self.shared);
-        self.run(move || shared.settings.cost.hash(&password, &*shared.entropy))
-            .await
+        self.run(move |memory| {
+            shared
+                .settings
+                .cost
+                .hash(&password, &*shared.entropy, memory)
+        })
+        .await
     }
 
     /// Whether `hash` is one of `password`. Without a hash the answer is no, after the
@@ -131,8 +141,9 @@ impl HashingPool {
         hash: Option<PasswordHash>,
     ) -> Result<bool, HashingError> {
         let shared = Arc::clone(&self.shared);
-        self.run(move || {
-            let matches = hash.as_ref().unwrap_or(&shared.nobody).verify(&password)?;
+        self.run(move |memory| {
+            let hash_to_match = hash.as_ref().unwrap_or(&shared.nobody);
+            let matches = hash_to_match.verify(&password, memory)?;
             Ok(matches && hash.is_some())
         })
         .await
@@ -161,16 +172,20 @@ impl HashingPool {
     /// with it and come back when it is done, so cancelling gains nobody more.
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, BoxedError> + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> Result<T, BoxedError> + Send + 'static,
     ) -> Result<T, HashingError> {
         let place = self.take_place()?;
         let permit = Arc::clone(&self.shared.permits)
             .acquire_owned()
             .await
             .map_err(|closed| HashingError::Failed(closed.into()))?;
+        let shared = Arc::clone(&self.shared);
         let done = tokio::task::spawn_blocking(move || {
             let _held = (place, permit);
-            work()
+            let mut memory = shared.memories().pop().unwrap_or_default();
+            let outcome = work(&mut memory);
+            shared.memories().push(memory);
+            outcome
         });
         done.await
             .map_err(|stopped| HashingError::Failed(stopped.into()))?
@@ -196,5 +211,12 @@ impl HashingPool {
                     retry_after: RETRY_AFTER,
                 }
             })
+    }
+}
+
+impl Shared {
+    fn memories(&self) -> std::sync::MutexGuard<'_, Vec<Memory>> {
+        // Pushing and popping leave nothing half done.
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

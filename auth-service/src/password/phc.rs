@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
-use password_hash::phc;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use password_hash::phc::{self, Output, ParamsString, Salt};
 
 use super::Password;
 use crate::entropy::Entropy;
@@ -85,10 +85,9 @@ impl HashCost {
         }
     }
 
-    fn argon2(self) -> Argon2<'static> {
-        let params = Params::new(self.memory_kib, self.iterations, self.parallelism, None)
-            .expect("the constructor keeps to what Argon2 allows");
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+    fn params(self) -> Params {
+        Params::new(self.memory_kib, self.iterations, self.parallelism, None)
+            .expect("the constructor keeps to what Argon2 allows")
     }
 
     /// Hashes with a fresh salt. Takes a processor for tens of milliseconds.
@@ -96,13 +95,19 @@ impl HashCost {
         self,
         password: &Password,
         entropy: &dyn Entropy,
+        memory: &mut Memory,
     ) -> Result<PasswordHash, BoxedError> {
         let mut salt = [0; SALT_BYTES];
         entropy.fill(&mut salt);
-        let hash: phc::PasswordHash = self
-            .argon2()
-            .hash_password_with_salt(password.expose().as_bytes(), &salt)?;
-        Ok(PasswordHash(hash))
+        let params = self.params();
+        let output = memory.argon2id(password, &salt, Params::DEFAULT_OUTPUT_LEN, &params)?;
+        Ok(PasswordHash(phc::PasswordHash {
+            algorithm: argon2::ARGON2ID_IDENT,
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&params)?,
+            salt: Some(Salt::new(&salt)?),
+            hash: Some(output),
+        }))
     }
 
     /// Whether `hash` was made with less than this in any respect.
@@ -128,6 +133,9 @@ impl PasswordHash {
         if hash.0.algorithm != argon2::ARGON2ID_IDENT {
             return Err("not an Argon2id hash".into());
         }
+        if hash.0.version != Some(u32::from(Version::V0x13)) {
+            return Err("not version 0x13 of Argon2".into());
+        }
         match hash.cost() {
             // A row that asks for a terabyte must not get it.
             Some(cost) if HashCost::MAX.is_at_least(cost) => Ok(hash),
@@ -150,12 +158,49 @@ impl PasswordHash {
     }
 
     /// Whether this is a hash of `password`; compares in constant time.
-    pub(super) fn verify(&self, password: &Password) -> Result<bool, BoxedError> {
-        match Argon2::default().verify_password(password.expose().as_bytes(), &self.0) {
-            Ok(()) => Ok(true),
-            Err(password_hash::Error::PasswordInvalid) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+    pub(super) fn verify(
+        &self,
+        password: &Password,
+        memory: &mut Memory,
+    ) -> Result<bool, BoxedError> {
+        let (Some(salt), Some(expected)) = (&self.0.salt, &self.0.hash) else {
+            return Err("a hash without salt or output".into());
+        };
+        let params = Params::try_from(&self.0)?;
+        Ok(memory.argon2id(password, salt, expected.len(), &params)? == *expected)
+    }
+}
+
+/// The memory that a hash is made in, kept for the next one: allocators hold on to
+/// blocks of this size in ways that add up to many times what is in use.
+#[derive(Default)]
+pub(super) struct Memory(Vec<Block>);
+
+impl Memory {
+    fn argon2id(
+        &mut self,
+        password: &Password,
+        salt: &[u8],
+        output_length: usize,
+        params: &Params,
+    ) -> Result<Output, BoxedError> {
+        let blocks = params.block_count();
+        // Of a stranger cost, after it was changed: what is too much goes back.
+        self.0.truncate(blocks);
+        self.0.shrink_to_fit();
+        self.0.resize(blocks, Block::default());
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+        let mut output = [0; Output::MAX_LENGTH];
+        let output = output
+            .get_mut(..output_length)
+            .ok_or("an output too long")?;
+        argon2.hash_password_into_with_memory(
+            password.expose().as_bytes(),
+            salt,
+            output,
+            &mut self.0[..],
+        )?;
+        Ok(Output::new(output)?)
     }
 }
 

@@ -1,6 +1,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::phc::Memory;
 use super::policy::{Context, PolicyError, check, check_length};
 use super::*;
 use crate::email::Email;
@@ -151,7 +152,7 @@ async fn bytes_are_taken_as_received() {
 #[test]
 fn default_cost_is_the_recommended_one() {
     let hash = HashCost::default()
-        .hash(&password("hunter22"), &OsEntropy)
+        .hash(&password("hunter22"), &OsEntropy, &mut Memory::default())
         .unwrap();
     let text = hash.to_phc();
     assert!(
@@ -167,9 +168,18 @@ fn default_cost_is_the_recommended_one() {
 fn salts_come_from_the_entropy_passed_in() {
     let cost = HashCost::insecure_for_tests();
     let (one, same) = (CountingEntropy::default(), CountingEntropy::default());
-    let first = cost.hash(&password("hunter22"), &one).unwrap();
-    assert_eq!(first, cost.hash(&password("hunter22"), &same).unwrap());
-    assert_ne!(first, cost.hash(&password("hunter22"), &one).unwrap());
+    // One memory for all: what a hash leaves in it must not show in the next.
+    let mut memory = Memory::default();
+    let first = cost.hash(&password("hunter22"), &one, &mut memory).unwrap();
+    assert_eq!(
+        first,
+        cost.hash(&password("hunter22"), &same, &mut memory)
+            .unwrap()
+    );
+    assert_ne!(
+        first,
+        cost.hash(&password("hunter22"), &one, &mut memory).unwrap()
+    );
 }
 
 #[test]
@@ -188,7 +198,7 @@ fn costs_below_the_recommendation_are_refused() {
 fn a_raised_cost_asks_for_a_new_hash() {
     let pool = |m, t, p| pool(HashCost::new(m, t, p).unwrap(), 1, 1);
     let hash = HashCost::DEFAULT
-        .hash(&password("hunter22"), &OsEntropy)
+        .hash(&password("hunter22"), &OsEntropy, &mut Memory::default())
         .unwrap();
     assert!(!pool(19_456, 2, 1).needs_rehash(&hash));
     assert!(pool(19_457, 2, 1).needs_rehash(&hash));
@@ -218,7 +228,7 @@ async fn nobody_has_a_password() {
 #[test]
 fn nothing_is_printed() {
     let hash = HashCost::insecure_for_tests()
-        .hash(&password("hunter22"), &OsEntropy)
+        .hash(&password("hunter22"), &OsEntropy, &mut Memory::default())
         .unwrap();
     assert_eq!(
         format!("{:?} {hash:?}", password("hunter22")),

@@ -221,9 +221,12 @@ async fn a_new_password_gives_a_new_secret_and_ends_the_other_sessions() {
     assert_eq!(changed.ended_session_ids, [second.session.unwrap().id]);
     let new = changed.session.unwrap();
     assert_eq!(new.session.unwrap().id, first.session.unwrap().id);
-    for dead in [&first.session_secret, &second.session_secret] {
+    for (dead, reason) in [
+        (&first.session_secret, "SESSION_REPLACED"),
+        (&second.session_secret, "SESSION_INVALID"),
+    ] {
         let refused = gateway.exchange(dead, "cart-service").await;
-        check_refused(refused, Code::Unauthenticated, "SESSION_INVALID");
+        check_refused(refused, Code::Unauthenticated, reason);
     }
     gateway
         .exchange(&new.session_secret, "cart-service")

@@ -21,10 +21,10 @@ fn pool(cost: HashCost, permits: usize, queue: usize) -> HashingPool {
 /// Work that runs until it is told to stop.
 fn blocker() -> (
     std::sync::mpsc::Sender<()>,
-    impl FnOnce() -> Result<(), BoxedError>,
+    impl FnOnce(&mut Memory) -> Result<(), BoxedError>,
 ) {
     let (release, wait) = std::sync::mpsc::channel();
-    (release, move || Ok(wait.recv()?))
+    (release, move |_: &mut Memory| Ok(wait.recv()?))
 }
 
 async fn until(pool: &HashingPool, waiting: usize, running: usize) {
@@ -103,7 +103,7 @@ async fn a_caller_that_goes_away_leaks_no_permit() {
 async fn a_panic_is_an_error_and_leaks_no_permit() {
     let pool = pool(HashCost::insecure_for_tests(), 1, 0);
     let failed = pool
-        .run(|| -> Result<(), _> { panic!("seen in a test") })
+        .run(|_| -> Result<(), _> { panic!("seen in a test") })
         .await;
     assert!(matches!(failed, Err(HashingError::Failed(_))));
     assert!(pool.hash(password("hunter22")).await.is_ok());

@@ -158,8 +158,9 @@ async fn rotate(
     change: &PasswordChange,
 ) -> Result<bool, StoreError> {
     let rotated = sqlx::query(
-        "UPDATE sessions SET secret_hash = ?, authenticated_at = ? \
-         WHERE secret_hash = ? AND subject = ?",
+        "UPDATE sessions \
+         SET secret_hash = ?1, authenticated_at = ?2, replaced_secret_hash = ?3 \
+         WHERE secret_hash = ?3 AND subject = ?4",
     )
     .bind(change.new_secret.as_bytes())
     .bind(

@@ -27,21 +27,14 @@ impl SessionStore for SqliteStore {
         row.map(SessionRow::into_session).transpose()
     }
 
-    async fn find_replaced_guest(
-        &self,
-        secret: &SecretHash,
-        subject: &Subject,
-    ) -> Result<Option<Subject>, StoreError> {
+    async fn find_successor(&self, secret: &SecretHash) -> Result<Option<Session>, StoreError> {
         let row: Option<SessionRow> = sqlx::query_as(
-            "SELECT * FROM sessions WHERE replaced_secret_hash = ? AND subject = ? \
-             ORDER BY id DESC LIMIT 1",
+            "SELECT * FROM sessions WHERE replaced_secret_hash = ? ORDER BY id DESC LIMIT 1",
         )
         .bind(secret.as_bytes())
-        .bind(subject.as_str())
         .fetch_optional(self.database.readers())
         .await?;
-        let session = row.map(SessionRow::into_session).transpose()?;
-        Ok(session.and_then(|session| session.prior_subject))
+        row.map(SessionRow::into_session).transpose()
     }
 
     async fn touch_session(&self, touch: &Touch) -> Result<bool, StoreError> {

@@ -19,7 +19,7 @@ on_every_store!(
     a_list_is_live_newest_first_and_bounded,
     expired_sessions_end_in_batches,
     the_oldest_ends_past_the_limit,
-    a_repeated_sign_in_finds_the_guest_again,
+    what_took_the_place_of_a_session_is_found_by_its_old_secret,
 );
 
 fn after(seconds: u64) -> Timestamp {
@@ -311,9 +311,8 @@ async fn the_oldest_ends_past_the_limit(store: &impl Store) {
     }
 }
 
-async fn a_repeated_sign_in_finds_the_guest_again(store: &impl Store) {
+async fn what_took_the_place_of_a_session_is_found_by_its_old_secret(store: &impl Store) {
     let (ann, _) = registered(store, "ann@example.com").await;
-    let (bob, _) = registered(store, "bob@example.com").await;
     let guest = guest_session(start());
     store.create_session(&guest).await.unwrap();
     let mut session = user_session(&ann.subject, after(1));
@@ -321,25 +320,14 @@ async fn a_repeated_sign_in_finds_the_guest_again(store: &impl Store) {
     session.session.prior_subject = Some(guest.session.subject.clone());
     assert_eq!(sign_in(store, &session).await, [guest.session.id]);
 
-    let secret = guest.secret_hash;
-    let found = store
-        .find_replaced_guest(&secret, &ann.subject)
+    let successor = store
+        .find_successor(&guest.secret_hash)
         .await
+        .unwrap()
         .unwrap();
-    assert_eq!(found, Some(guest.session.subject));
-    assert_eq!(
-        store
-            .find_replaced_guest(&secret, &bob.subject)
-            .await
-            .unwrap(),
-        None
-    );
-    let never = guest_session(start()).secret_hash;
-    assert_eq!(
-        store
-            .find_replaced_guest(&never, &ann.subject)
-            .await
-            .unwrap(),
-        None
-    );
+    assert_eq!(successor.id, session.session.id);
+    assert_eq!(successor.prior_subject, Some(guest.session.subject));
+    for other in [session.secret_hash, guest_session(start()).secret_hash] {
+        assert_eq!(store.find_successor(&other).await.unwrap(), None);
+    }
 }
