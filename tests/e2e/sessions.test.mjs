@@ -21,17 +21,31 @@ async function registered() {
   return client;
 }
 
-/** The cookie opens nothing: its holder is nobody, and nobody's requests still work. */
-async function assertNobody(client, old) {
+/** The cookie opens nothing, and whoever sends it is served like nobody. */
+async function assertOpensNothing(client, old) {
   const ghost = client.copy();
   ghost.cookie = old;
   assert.equal(await ghost.who(), "nobody");
   assert.deepEqual(await ghost.cart(), {});
   await ghost.get("/auth/sessions", { status: 401 });
   await ghost.post("/auth/password", { current_password: PASSWORD, new_password: "another-horse" }, { status: 401 });
+  assert.equal(ghost.cookie, old, "no answer touches it");
+  return ghost;
+}
+
+/** The session was ended: its holder may go on as a new guest. */
+async function assertEnded(client, old) {
+  const ghost = await assertOpensNothing(client, old);
   await ghost.add("key-ring", 1);
   assert.notEqual(ghost.cookie, old, "a dead cookie is never adopted");
   assert.equal(await ghost.who(), "guest");
+}
+
+/** A sign-in gave the session another cookie: a new guest's would come after it and sign the person out. */
+async function assertReplaced(client, old) {
+  const ghost = await assertOpensNothing(client, old);
+  const { body, setCookies } = await ghost.add("key-ring", 1, { status: 401 });
+  assert.deepEqual([body.reason, setCookies], ["SESSION_REPLACED", []]);
 }
 
 test("a session made at one gateway works at the other", async () => {
@@ -56,7 +70,7 @@ test("after a logout the very next request is refused, tokens in the cache or no
   await client.get("/api/profile");
   const old = client.cookie;
   await client.post("/auth/logout", undefined, { status: 204 });
-  await assertNobody(client, old);
+  await assertEnded(client, old);
 });
 
 test("a logout at one gateway holds at the other for all that asks the auth service", async () => {
@@ -76,7 +90,7 @@ test("a gateway that starts after a logout refuses the session too", async () =>
   await client.post("/auth/logout", undefined, { status: 204 });
   await system.kill("gateway-2");
   await system.restart("gateway-2");
-  await assertNobody(there, there.cookie);
+  await assertEnded(there, there.cookie);
 });
 
 test("every sign-in makes another session, and the old cookie is dead at once", async () => {
@@ -87,7 +101,7 @@ test("every sign-in makes another session, and the old cookie is dead at once", 
   await client.login(client.email);
   assert.notEqual(client.cookie, first);
   assert.notEqual(await id(), before);
-  await assertNobody(client, first);
+  await assertReplaced(client, first);
 });
 
 test("a password change makes another session and ends the person's others", async () => {
@@ -100,8 +114,8 @@ test("a password change makes another session and ends the person's others", asy
   const stranger = await registered();
   await client.post("/auth/password", { current_password: PASSWORD, new_password: "another-horse-battery" }, { status: 204 });
   assert.deepEqual(await client.cart(), { "brass-key": 1 });
-  await assertNobody(client, mine);
-  await assertNobody(client, theirs);
+  await assertReplaced(client, mine);
+  await assertEnded(client, theirs);
   assert.equal(await stranger.who(), "user");
 });
 

@@ -6,7 +6,7 @@ import { readFile, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { startParts } from "../harness/parts.mjs";
-import { Program, freePort, ready } from "../harness/processes.mjs";
+import { Program, eventually, freePort, ready } from "../harness/processes.mjs";
 import { Client } from "./client.mjs";
 
 /** All tests come from one address; what they share is not what they test. */
@@ -72,6 +72,16 @@ class System {
     this.watch(name, program);
     await ready(program, `127.0.0.1:${this.operations[name]}`);
     return program;
+  }
+
+  /** Starts what an earlier test left dead, and waits until the gateway has noticed. */
+  async heal() {
+    const dead = Object.keys(this.operations).filter((name) => !this.isRunning(name));
+    await Promise.all(dead.map((name) => this.restart(name)));
+    for (const path of ["/auth/session", "/api/cart", "/api/profile"]) {
+      const client = this.client();
+      await eventually(`${path} to answer`, async () => (await client.get(path, { cookie: "A".repeat(43) })).status === 200);
+    }
   }
 
   isRunning(name) {
