@@ -26,6 +26,7 @@ mod write_timeout;
 pub use body_timeout::{BodyTimeout, BodyTimeoutLayer, BodyTooSlow, TimedBody};
 pub use counters::Counters;
 pub use limits::Limits;
+pub use places::{Place, Places};
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

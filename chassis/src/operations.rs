@@ -48,7 +48,8 @@ fn limits() -> Limits {
         header_read_timeout: short,
         write_timeout: short,
         max_connections: 64,
-        max_connections_per_address: 64,
+        // One that hangs must not keep the others out.
+        max_connections_per_address: 16,
         max_headers: 50,
         max_header_bytes: 8 << 10,
         max_uri_bytes: 1 << 10,

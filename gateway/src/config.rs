@@ -89,6 +89,9 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// Requests without an answer yet; more are refused with 503.
     pub requests_in_flight: usize,
+    /// The same, from one IPv4 address or IPv6 /64: bodies that trickle in from one
+    /// place must not take every other client's turn.
+    pub requests_in_flight_per_address: usize,
     /// Connections, heads, streams, and how a stop waits for requests under way.
     pub http: chassis::http::Limits,
 }
@@ -102,6 +105,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(30),
             // Each holds a body at most, so this bounds them at 64 MiB.
             requests_in_flight: 1024,
+            requests_in_flight_per_address: 128,
             http: chassis::http::Limits::default(),
         }
     }
@@ -227,6 +231,11 @@ impl Limits {
                 section,
                 "requests_in_flight",
                 default.requests_in_flight,
+            ),
+            requests_in_flight_per_address: at_least_one(
+                section,
+                "requests_in_flight_per_address",
+                default.requests_in_flight_per_address,
             ),
             http: default.http.read(section),
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use chassis::http::Places;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -15,7 +16,7 @@ pub(crate) struct Gateway {
     pub(crate) public_origins: Vec<PublicOrigin>,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) limits: Limits,
-    pub(crate) in_flight: Semaphore,
+    pub(crate) in_flight: Places,
     /// Changes that run to their end whatever their client does.
     pub(crate) changes: Arc<Semaphore>,
     pub(crate) auth: AuthClient,

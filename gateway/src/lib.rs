@@ -37,7 +37,7 @@ use arc_swap::ArcSwap;
 use chassis::{
     Clock,
     grpc::ConnectOptions,
-    http::Counters,
+    http::{Counters, Places},
     metrics::Metrics,
     readiness::{Gate, Readiness},
     workload::{AssertionSigner, WorkloadKey},
@@ -216,7 +216,10 @@ fn build(
     Ok(Gateway {
         public_origins: public_origins(config, address)?,
         trusted_proxies: config.trusted_proxies.clone(),
-        in_flight: Semaphore::new(config.limits.requests_in_flight),
+        in_flight: Places::new(
+            config.limits.requests_in_flight,
+            config.limits.requests_in_flight_per_address,
+        ),
         changes: Arc::new(Semaphore::new(config.limits.requests_in_flight)),
         limits: config.limits.clone(),
         auth,

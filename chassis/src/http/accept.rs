@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::places::{Place, Places};
 use super::{Counters, Limits};
+use super::{Place, Places};
 
 /// With no file descriptor left, accepting fails at once and again; a little patience
 /// lets other connections end.

@@ -1,14 +1,14 @@
-//! Who holds how many connections.
+//! Who holds how many connections, or requests under way.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Counts connections in all and by address. Bounded: an address without a
-/// connection is not remembered.
+/// Counts places taken in all and by address (IPv6: by /64). Bounded: an address
+/// without a place is not remembered. Cheap to clone; all clones share the count.
 #[derive(Clone, Debug)]
-pub(super) struct Places {
+pub struct Places {
     max: usize,
     max_per_address: usize,
     taken: Arc<Mutex<Taken>>,
@@ -20,15 +20,17 @@ struct Taken {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// One connection's place; free again when dropped.
+/// One place; free again when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub struct Place {
     address: IpAddr,
     places: Places,
 }
 
 impl Places {
-    pub(super) fn new(max: usize, max_per_address: usize) -> Self {
+    /// Room for `max`, of which one address may take `max_per_address`.
+    #[must_use]
+    pub fn new(max: usize, max_per_address: usize) -> Self {
         Self {
             max,
             max_per_address,
@@ -36,8 +38,12 @@ impl Places {
         }
     }
 
-    /// A place, or which of the two caps is reached.
-    pub(super) fn take(&self, address: IpAddr) -> Result<Place, &'static str> {
+    /// A place for `address`.
+    ///
+    /// # Errors
+    ///
+    /// Which of the two caps is reached: `total` or `address`.
+    pub fn take(&self, address: IpAddr) -> Result<Place, &'static str> {
         let address = source(address);
         let mut taken = self.lock();
         if taken.all >= self.max {

@@ -57,7 +57,7 @@ pub(crate) async fn admit(
         return Err(Error::HostUnknown);
     }
     check_body(&request)?;
-    let address = address(&gateway, &request);
+    let address = client_of(&gateway, &request);
     request.extensions_mut().insert(RequestAuthority(authority));
     request.extensions_mut().insert(ClientAddress(address));
     *request.headers_mut() = allowed(request.headers());
@@ -112,7 +112,8 @@ fn check_body(request: &Request) -> Result<(), Error> {
     Ok(())
 }
 
-fn address(gateway: &Gateway, request: &Request) -> IpAddr {
+/// Where a request comes from, trusted proxies looked through.
+pub(super) fn client_of(gateway: &Gateway, request: &Request) -> IpAddr {
     let peer = request
         .extensions()
         .get::<PeerAddress>()

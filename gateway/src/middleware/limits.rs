@@ -6,6 +6,7 @@ use axum::{
     response::Response,
 };
 
+use super::admission;
 use crate::{error::Error, gateway::Shared};
 
 /// Sheds what is too much and ends what takes too long. A streamed answer counts until
@@ -15,10 +16,11 @@ pub(crate) async fn limit(
     request: Request,
     next: Next,
 ) -> Result<Response, Error> {
-    let _permit = gateway
+    let address = admission::client_of(&gateway, &request);
+    let _place = gateway
         .in_flight
-        .try_acquire()
-        .map_err(|_| Error::Overloaded)?;
+        .take(address)
+        .map_err(|_cap| Error::Overloaded)?;
     tokio::time::timeout(gateway.limits.request_timeout, next.run(request))
         .await
         .map_err(|_| Error::Late)

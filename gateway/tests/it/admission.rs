@@ -301,6 +301,32 @@ async fn more_requests_than_fit_are_shed() {
 }
 
 #[tokio::test]
+async fn one_address_cannot_take_every_place() {
+    let world = world_with(|config| {
+        config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        config.limits.requests_in_flight_per_address = 1;
+    })
+    .await;
+    world.cart.set_open(false);
+    let from = |address: &str| {
+        world
+            .ask("GET", "/api/cart")
+            .header("x-forwarded-for", address)
+    };
+    let (held, other) = tokio::join!(from("192.0.2.1").send(), async {
+        crate::harness::eventually(async || world.cart.seen().len() == 1).await;
+        assert_eq!(from("192.0.2.1").send().await.status, 503);
+        let other = from("192.0.2.2").send();
+        let (other, ()) = tokio::join!(other, async {
+            crate::harness::eventually(async || world.cart.seen().len() == 2).await;
+            world.cart.set_open(true);
+        });
+        other
+    });
+    assert_eq!((held.status.as_u16(), other.status.as_u16()), (200, 200));
+}
+
+#[tokio::test]
 async fn reading_takes_no_body() {
     let world = world().await;
     for framing in [
