@@ -59,10 +59,31 @@ impl AuthClient {
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Status> {
         match tokio::time::timeout(self.timeout, call).await {
-            Ok(answer) => answer.map(Response::into_inner),
+            Ok(answer) => answer.map(Response::into_inner).map_err(or_broken),
             Err(_elapsed) => Err(Status::deadline_exceeded("the auth service is late")),
         }
     }
+}
+
+/// A connection that broke is an outage. tonic calls it by many names, but a status that
+/// it made here has a cause, and one that came over the wire has none.
+fn or_broken(status: Status) -> Status {
+    let is_local = std::error::Error::source(&status).is_some();
+    match status.code() {
+        Code::Cancelled | Code::Unknown | Code::Internal if is_local => {
+            tracing::debug!(error = %status, "the connection to the auth service broke");
+            Status::unavailable("the connection to the auth service broke")
+        }
+        _ => status,
+    }
+}
+
+/// Whether a call that failed may have done its work all the same.
+pub(crate) fn may_have_happened(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown
+    )
 }
 
 /// Whether a status says that the session is over, and nothing else does.

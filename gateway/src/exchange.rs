@@ -239,8 +239,14 @@ impl Exchange {
             .session_ended(session_id, self.inner.clock.now());
         if forgotten {
             // Too many ended at once to remember each: forget everybody's tokens instead.
-            self.inner.flights.cancel_all(|| self.inner.cache.clear());
+            self.forget_everything();
         }
+    }
+
+    /// Some sessions may have ended and nobody can say which: the answer was lost, and
+    /// asking again would name none. Every token is fetched anew.
+    pub(crate) fn forget_everything(&self) {
+        self.inner.flights.cancel_all(|| self.inner.cache.clear());
     }
 
     /// A handful of audiences, so a search is cheaper than a copy.

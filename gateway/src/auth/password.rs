@@ -9,7 +9,7 @@ use axum::{
 use http::{StatusCode, header};
 use proto::auth::v1::ChangePasswordRequest;
 
-use super::{MAX_BODY, json, new_session, person, to_the_end};
+use super::{MAX_BODY, json, new_session, person, sessions::settled, to_the_end};
 use crate::{
     cookie,
     error::Error,
@@ -36,7 +36,7 @@ pub(super) async fn change(
         let mut accounts = gateway.auth.accounts();
         let answer = gateway.auth.within(accounts.change_password(request)).await;
         gateway.exchange.forget_secret(old.hash());
-        let answer = answer.map_err(Error::Auth)?;
+        let answer = settled(&gateway, answer)?;
         for id in &answer.ended_session_ids {
             gateway.exchange.session_ended(id);
         }

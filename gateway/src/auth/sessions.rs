@@ -7,13 +7,20 @@ use axum::{
 };
 use http::{StatusCode, header};
 use proto::auth::v1::{ListSessionsRequest, RevokeOtherSessionsRequest, RevokeSessionRequest};
+use tonic::Status;
 use uuid::Uuid;
 
 use super::{
     json::{Session, Sessions},
     person, to_the_end,
 };
-use crate::{cookie, error::Error, gateway::Shared, middleware::guard::Caller};
+use crate::{
+    auth_client::may_have_happened,
+    cookie,
+    error::Error,
+    gateway::{Gateway, Shared},
+    middleware::guard::Caller,
+};
 
 /// `GET /auth/sessions`.
 pub(super) async fn list(
@@ -62,11 +69,22 @@ pub(super) async fn end_one(
         if own.id == id {
             gateway.exchange.forget_secret(secret.hash());
         }
-        answer.map_err(Error::Auth)?;
+        settled(&gateway, answer)?;
         gateway.exchange.session_ended(&id);
         Ok(ended(own.id == id))
     })
     .await
+}
+
+/// The answer to a change that ends sessions. If it was lost they may have ended, and
+/// the repeated request will not learn which.
+pub(super) fn settled<T>(gateway: &Gateway, answer: Result<T, Status>) -> Result<T, Error> {
+    answer.map_err(|status| {
+        if may_have_happened(&status) {
+            gateway.exchange.forget_everything();
+        }
+        Error::Auth(status)
+    })
 }
 
 fn ended(own: bool) -> Response {
@@ -96,7 +114,7 @@ pub(super) async fn end_others(
             .auth
             .within(sessions.revoke_other_sessions(request))
             .await;
-        for id in &answer.map_err(Error::Auth)?.ended_session_ids {
+        for id in &settled(&gateway, answer)?.ended_session_ids {
             gateway.exchange.session_ended(id);
         }
         Ok(StatusCode::NO_CONTENT)

@@ -309,6 +309,45 @@ async fn devices_are_listed_and_ended() {
 }
 
 #[tokio::test]
+async fn devices_whose_ending_was_not_answered_are_out_all_the_same() {
+    let world = world().await;
+    let kept = world.sign_in("ann@example.com").await;
+    let lost = world.sign_in("ann@example.com").await;
+    assert_eq!(caller(&world, &lost).await, "usr_ann@example.com");
+    world.auth.lose_next_answer();
+    let answer = world
+        .ask("DELETE", "/auth/sessions")
+        .cookie(&kept)
+        .send()
+        .await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(caller(&world, &lost).await, "anonymous");
+    assert_eq!(caller(&world, &kept).await, "usr_ann@example.com");
+}
+
+#[tokio::test]
+async fn a_cookie_that_a_sign_in_replaced_makes_no_guest() {
+    let world = world().await;
+    let old = world.sign_in("ann@example.com").await;
+    world.auth.replace(&old);
+    let item = json!({"sku": "tea", "quantity": 1});
+    let late = world
+        .ask("POST", "/api/cart/items")
+        .cookie(&old)
+        .json(&item)
+        .send()
+        .await;
+    assert_eq!(
+        (late.status.as_u16(), late.reason().as_str()),
+        (401, "SESSION_REPLACED")
+    );
+    assert!(!late.sets_cookie());
+    assert_eq!(world.auth.guests(), 0);
+    let read = world.ask("GET", "/api/cart").cookie(&old).send().await;
+    assert!(read.status == 200 && !read.sets_cookie());
+}
+
+#[tokio::test]
 async fn devices_are_for_people() {
     let world = world().await;
     let item = json!({"sku": "tea", "quantity": 1});

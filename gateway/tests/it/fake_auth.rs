@@ -39,6 +39,10 @@ struct Live {
 #[derive(Default)]
 struct State {
     sessions: HashMap<String, Live>,
+    /// Secrets that a sign-in replaced.
+    replaced: Vec<String>,
+    /// The next change of sessions is made, and its answer lost.
+    loses_next_answer: bool,
     seen: Vec<ClientInfo>,
 }
 
@@ -100,6 +104,16 @@ impl FakeAuth {
     /// Ends a session behind the gateway's back.
     pub(crate) fn end(&self, secret: &str) {
         self.state.lock().unwrap().sessions.remove(secret);
+    }
+
+    /// As if a sign-in had given the session another secret behind the gateway's back.
+    pub(crate) fn replace(&self, secret: &str) {
+        self.end(secret);
+        self.state.lock().unwrap().replaced.push(secret.to_owned());
+    }
+
+    pub(crate) fn lose_next_answer(&self) {
+        self.state.lock().unwrap().loses_next_answer = true;
     }
 
     fn open(&self, kind: SessionKind, subject: &str, client: Option<ClientInfo>) -> NewSession {
@@ -356,6 +370,9 @@ impl SessionService for FakeAuth {
             }
             !ends
         });
+        if std::mem::take(&mut self.state.lock().unwrap().loses_next_answer) {
+            return Err(Status::unavailable("lost"));
+        }
         Ok(Response::new(RevokeOtherSessionsResponse {
             ended_session_ids,
         }))
@@ -370,6 +387,10 @@ impl TokenService for FakeAuth {
     ) -> Result<Response<ExchangeSessionResponse>, Status> {
         let number = self.exchanges.fetch_add(1, Ordering::SeqCst);
         // As a real one would: the session is looked up when the question arrives.
+        let secret = &request.get_ref().session_secret;
+        if self.state.lock().unwrap().replaced.contains(secret) {
+            return Err(reason(Code::Unauthenticated, "SESSION_REPLACED"));
+        }
         let found = self.find(&request.get_ref().session_secret);
         let request = self.arrive(request).await?;
         let live = found?;
