@@ -13,14 +13,14 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
 /// An answer with a status of 2xx.
-pub struct Answer {
+pub(crate) struct Answer {
     head: String,
     body: String,
 }
 
 impl Answer {
     /// `name=value` of the first cookie that it sets.
-    pub fn cookie(&self) -> anyhow::Result<String> {
+    pub(crate) fn cookie(&self) -> anyhow::Result<String> {
         let line = self
             .head
             .lines()
@@ -30,13 +30,13 @@ impl Answer {
     }
 
     /// The body as JSON.
-    pub fn json(&self) -> anyhow::Result<serde_json::Value> {
+    pub(crate) fn json(&self) -> anyhow::Result<serde_json::Value> {
         Ok(serde_json::from_str(&self.body)?)
     }
 }
 
 /// Sends one request to a port on loopback, as one of the gateway's own pages would.
-pub async fn request(
+pub(crate) async fn request(
     port: u16,
     method: &str,
     path: &str,
@@ -76,7 +76,7 @@ pub async fn request(
 }
 
 /// Waits until a GET answers 2xx.
-pub async fn wait_for(port: u16, path: &str) -> anyhow::Result<()> {
+pub(crate) async fn wait_for(port: u16, path: &str) -> anyhow::Result<()> {
     let poll = async {
         while request(port, "GET", path, None, None).await.is_err() {
             sleep(POLL).await;

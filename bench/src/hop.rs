@@ -23,7 +23,7 @@ use crate::{
 
 /// What to measure with.
 #[derive(Args)]
-pub struct Hop {
+pub(crate) struct Hop {
     /// Connections, each with one request under way.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     connections: u16,
@@ -37,7 +37,7 @@ pub struct Hop {
 
 impl Hop {
     /// Starts everything, measures, prints, and stops everything.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
         let dir = tempfile::tempdir()?;
         let stage = Stage::set(dir.path()).await?;
         let length = Duration::from_secs(self.seconds);

@@ -22,18 +22,18 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// One thing to measure.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// What the table calls it.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Where it listens; always loopback.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// The whole request as it goes over the wire.
-    pub request: Vec<u8>,
+    pub(crate) request: Vec<u8>,
 }
 
 impl Target {
     /// A GET of `path`, with a session cookie if there is one.
-    pub fn get(name: &'static str, port: u16, path: &str, cookie: Option<&str>) -> Self {
+    pub(crate) fn get(name: &'static str, port: u16, path: &str, cookie: Option<&str>) -> Self {
         let cookie = cookie.map_or_else(String::new, |cookie| format!("Cookie: {cookie}\r\n"));
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\n{cookie}\r\n");
         Self {
@@ -46,23 +46,23 @@ impl Target {
 
 /// What one round against one target showed.
 #[derive(Debug, Default)]
-pub struct Round {
+pub(crate) struct Round {
     /// Answers with status 200.
-    pub answered: u64,
+    pub(crate) answered: u64,
     /// How long the round took.
-    pub elapsed: Duration,
+    pub(crate) elapsed: Duration,
     /// Time of each answer in microseconds, unsorted.
-    pub latencies_us: Vec<u32>,
+    pub(crate) latencies_us: Vec<u32>,
 }
 
 impl Round {
     /// Answers per second.
-    pub fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.answered as f64 / self.elapsed.as_secs_f64()
     }
 
     /// The latency, in microseconds, that the given share of answers stayed within.
-    pub fn percentile_us(&mut self, share: f64) -> u32 {
+    pub(crate) fn percentile_us(&mut self, share: f64) -> u32 {
         if self.latencies_us.is_empty() {
             return 0;
         }
@@ -76,7 +76,11 @@ impl Round {
 ///
 /// # Errors
 /// Any answer but 200, or a connection that breaks: a benchmark of errors is none.
-pub async fn drive(target: &Target, connections: usize, length: Duration) -> anyhow::Result<Round> {
+pub(crate) async fn drive(
+    target: &Target,
+    connections: usize,
+    length: Duration,
+) -> anyhow::Result<Round> {
     ensure!(
         target.address.ip().is_loopback(),
         "load goes to loopback addresses only"

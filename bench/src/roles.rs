@@ -26,7 +26,7 @@ use tonic::{Request, Response, Status, transport::Channel};
 
 /// One process.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub enum Role {
+pub(crate) enum Role {
     /// The auth service.
     Auth {
         grpc: SocketAddr,
@@ -61,7 +61,7 @@ pub enum Role {
 }
 
 /// Reads a role from the command line.
-pub fn parse(json: &str) -> Result<Role, serde_json::Error> {
+pub(crate) fn parse(json: &str) -> Result<Role, serde_json::Error> {
     serde_json::from_str(json)
 }
 
@@ -70,7 +70,7 @@ const AUDIENCE: &str = "profile-service";
 
 impl Role {
     /// Serves until the process is told to stop.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
         let settings = telemetry::TelemetrySettings {
             filter: "warn".into(),
             ..Default::default()

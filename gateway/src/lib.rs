@@ -5,8 +5,8 @@
 //! `/api/**` follows from the services' descriptors (`api`), everything else is a page.
 //!
 //! What holds: no service can be called without an `exchange::UpstreamToken`, which
-//! only `exchange` makes; no header of a client reaches a service; no token reaches a
-//! client; an outage is a 503 that leaves the cookie alone.
+//! only `exchange` makes; of a client's headers its language and trace alone reach a
+//! service; no token reaches a client; an outage is a 503 that leaves the cookie alone.
 
 mod api;
 mod auth;

@@ -1,8 +1,7 @@
 //! Calling a gRPC method with bytes that somebody else encoded.
 //!
 //! No message type of any service is known here. What travels with a call is what
-//! [`UpstreamRequestHeaders`] and the [`UpstreamToken`] say and nothing else: there
-//! is no way to pass a client's header on.
+//! [`UpstreamRequestHeaders`] and the [`UpstreamToken`] say and nothing else.
 
 mod codec;
 

@@ -9,7 +9,7 @@ use chassis::{
 
 fn text_of(file: &str) -> String {
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
-    fs::read_to_string(deploy.join(file)).unwrap()
+    fs::read_to_string(deploy.join(file)).expect("deploy/ has this file")
 }
 
 /// What the program would run with, one setting a line with its origin.
