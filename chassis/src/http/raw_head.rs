@@ -3,9 +3,12 @@
 //! hyper reads a head with both `Content-Length` and `Transfer-Encoding` as chunked and
 //! hides the length, and takes a bare LF for a line's end. Both are allowed (RFC 9112
 //! §6.3, §2.2), and both are how a request is smuggled past a proxy in front of us
-//! that reads it the other way. The parsed request does not tell, so the bytes that
-//! came in since the last request are kept and looked at, always erring on the side of
-//! refusing.
+//! that reads it the other way. It also drops a fragment from the target, which no
+//! request may have (§3.2) and which a proxy may route by. The parsed request does not
+//! tell, so the bytes that came in since the last request are kept and looked at, always
+//! erring on the side of refusing.
+//!
+//! In HTTP/2, h2 drops a fragment before anything of ours sees the path.
 
 use std::io;
 use std::pin::Pin;
@@ -41,12 +44,15 @@ impl RawHead {
             return false;
         }
         let mut recent = self.lock();
-        let (start, end) = locate(&recent, request);
-        let ambiguous = has_bare_line_feed(&recent[start..end])
+        let seen = look(&recent, request.method().as_str().as_bytes());
+        // Every head was recorded; one that is not to be found is not believed either.
+        let ambiguous = !seen.found
+            || seen.bare_line_feed
+            || seen.fragment
             || (request.headers().contains_key(TRANSFER_ENCODING)
                 && (has_odd_coding(request) || mentions_length(&recent)));
         // What follows the head may belong to the next one.
-        recent.drain(..end);
+        recent.drain(..seen.end);
         ambiguous
     }
 
@@ -63,25 +69,55 @@ impl RawHead {
     }
 }
 
-/// Where the head of `request` is. A client that plants something similar earlier, or
-/// whose target is written otherwise than we know it (a fragment, say), makes us look
-/// at what came first; the first blank line is never behind the head's own.
-fn locate<B>(recent: &[u8], request: &Request<B>) -> (usize, usize) {
-    let line = format!("{} {} HTTP/", request.method(), request.uri());
-    let start = find(recent, line.as_bytes()).unwrap_or(0);
-    let mut end = start;
-    for line in recent[start..].split_inclusive(|&byte| byte == b'\n') {
-        end += line.len();
-        if line == b"\n" || line == b"\r\n" {
-            break;
-        }
-    }
-    (start, end)
+/// What the bytes show about the head of a request.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Something looks like its head.
+    found: bool,
+    fragment: bool,
+    bare_line_feed: bool,
+    /// Where the first head that may be the one ends.
+    end: usize,
 }
 
-fn has_bare_line_feed(head: &[u8]) -> bool {
-    let mut lines = head.split_inclusive(|&byte| byte == b'\n');
-    lines.any(|line| !line.ends_with(b"\r\n"))
+/// Looks at everything that could be the head of a request with this method. Which of
+/// them is the real one cannot be told: a body before it may contain, and more requests
+/// behind it may be, something alike. So what is wrong with one is wrong with all.
+fn look(recent: &[u8], method: &[u8]) -> Seen {
+    let mut seen = Seen::default();
+    let mut position = 0;
+    let mut inside = false;
+    for line in recent.split_inclusive(|&byte| byte == b'\n') {
+        let Some(text) = line.strip_suffix(b"\n") else {
+            // Not all here yet, so it belongs to a later request.
+            break;
+        };
+        position += line.len();
+        let stripped = text.strip_suffix(b"\r");
+        if let Some(target) = target(stripped.unwrap_or(text), method) {
+            seen.found = true;
+            seen.fragment |= target.contains(&b'#');
+            inside = true;
+        }
+        if inside {
+            seen.bare_line_feed |= stripped.is_none();
+            if stripped.unwrap_or(text).is_empty() {
+                inside = false;
+                if seen.end == 0 {
+                    seen.end = position;
+                }
+            }
+        }
+    }
+    seen
+}
+
+/// The target, if the line ends as a request line does. It need not begin as one: the
+/// end of a body may stand before it.
+fn target<'a>(line: &'a [u8], method: &[u8]) -> Option<&'a [u8]> {
+    let mut words = line.rsplitn(3, |&byte| byte == b' ');
+    let (version, target, before) = (words.next()?, words.next()?, words.next()?);
+    (version.starts_with(b"HTTP/1.") && before.ends_with(method)).then_some(target)
 }
 
 /// Anything but exactly one `chunked`: no other coding is implemented here.
@@ -99,17 +135,12 @@ fn mentions_length(recent: &[u8]) -> bool {
     })
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
-}
-
 /// A stream whose reads are kept in a [`RawHead`].
 #[derive(Debug)]
 pub(super) struct Recorded<T> {
     inner: T,
     head: Option<RawHead>,
+    begun: bool,
 }
 
 impl<T> Recorded<T> {
@@ -117,14 +148,17 @@ impl<T> Recorded<T> {
         Self {
             inner,
             head: Some(head),
+            begun: false,
         }
     }
 
     fn record(&mut self, bytes: &[u8]) {
-        // HTTP/2 has none of these ambiguities, and its preface is unmistakable.
-        if bytes.starts_with(b"PRI * HTTP/2.0") {
+        // HTTP/2 has none of these ambiguities. Only what a connection begins with is
+        // its preface: the same bytes in a body must not end the recording.
+        if !self.begun && bytes.starts_with(b"PRI * HTTP/2.0") {
             self.head = None;
         }
+        self.begun |= !bytes.is_empty();
         if let Some(head) = &self.head {
             head.record(bytes);
         }

@@ -64,6 +64,9 @@ async fn refuses_ambiguous_lines() {
         "GET / HTTP/1.1\r\nhost: x\r\nx-a: \0\r\n\r\n",
         "GET http://x HTTP/1.1\nhost: x\n\n",
         "GET /a#b HTTP/1.1\r\nhost: x\n\r\n",
+        "GET /a#b HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /# HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET http://x/#b HTTP/1.1\r\nhost: x\r\n\r\n",
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n",
         "GET  / HTTP/1.1\r\nhost: x\r\n\r\n",
@@ -149,6 +152,70 @@ async fn a_planted_head_does_not_hide_the_real_one() {
         .await;
     assert_eq!(answer.matches("HTTP/1.1 200").count(), 1, "{answer}");
     assert_eq!(answer.matches("HTTP/1.1 400").count(), 1, "{answer}");
+}
+
+/// Sends `planted` as a body, and once that is answered `request`, which must be refused.
+async fn check_planted(planted: &str, request: &str) {
+    let server = start(Limits::default()).await;
+    let mut stream = server.connect().await;
+    let length = planted.len();
+    let head = format!("POST /1 HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    while server.seen() == 0 {
+        // So that the body comes in a read of its own.
+        tokio::task::yield_now().await;
+    }
+    stream.write_all(planted.as_bytes()).await.unwrap();
+    let response = read_response(&mut stream).await;
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let response = read_response(&mut stream).await;
+    assert!(
+        response.starts_with("HTTP/1.1 400"),
+        "{planted:?} {request:?}: {response}"
+    );
+    assert_eq!(server.seen(), 1, "{planted:?} {request:?}");
+}
+
+#[tokio::test]
+async fn a_planted_head_does_not_hide_bare_line_feeds() {
+    let real = "GET /2 HTTP/1.1\nhost: x\n\n";
+    check_planted("GET /2 HTTP/1.1\r\n\r\n", real).await;
+    check_planted("GET /2 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n", real).await;
+    check_planted("GET /2 HTTP/1.1\r\n\r\nand more", real).await;
+    // Written otherwise than it is parsed.
+    check_planted(
+        "GET http://x/ HTTP/1.1\r\n\r\n",
+        "GET http://x HTTP/1.1\nhost: x\n\n",
+    )
+    .await;
+    check_planted(
+        "GET /2 HTTP/1.1\r\n\r\n",
+        "GET /2#x HTTP/1.1\r\nhost: x\r\n\r\n",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_planted_preface_does_not_end_the_looking() {
+    check_planted(
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET /2 HTTP/1.1\nhost: x\n\n",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn line_feeds_in_bodies_are_nobodys_business() {
+    let server = start(Limits::default()).await;
+    let post = "POST /1 HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\n{\n#\n}\n";
+    // Pipelined; a blank line before a request is allowed (RFC 9112 §2.2).
+    let answer = server
+        .exchange(format!(
+            "{post}{post}\r\nGET /2 HTTP/1.1\r\nhost: x\r\n\r\n"
+        ))
+        .await;
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 3, "{answer}");
 }
 
 #[tokio::test]
