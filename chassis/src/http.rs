@@ -15,7 +15,6 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 mod accept;
-mod body_timeout;
 mod connection;
 mod counters;
 mod limits;
@@ -23,7 +22,6 @@ mod places;
 mod raw_head;
 mod write_timeout;
 
-pub use body_timeout::{BodyTimeout, BodyTimeoutLayer, BodyTooSlow, TimedBody};
 pub use counters::Counters;
 pub use limits::Limits;
 pub use places::{Place, Places};
