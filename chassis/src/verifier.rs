@@ -23,6 +23,10 @@ const JWKS_PATH: &str = "/.well-known/jwks.json";
 /// How soon readiness notices that the keys became too old to trust, which happens
 /// after hours without the auth service.
 const RECHECK: Duration = Duration::from_secs(5);
+/// Less than this would let invented tokens make us ask the issuer all the time.
+const LEAST_FETCH_INTERVAL: Duration = Duration::from_secs(1);
+/// Less than this would close us at the issuer's every restart.
+const LEAST_MAX_STALE: Duration = Duration::from_secs(60);
 
 /// The reason of what went well.
 const ACCEPTED: &str = "ok";
@@ -66,6 +70,14 @@ impl TokenSettings {
         for (key, value) in [("issuer", &issuer), ("audience", &audience)] {
             if value.is_empty() {
                 section.problem(key, "is empty");
+            }
+        }
+        for (key, value, least) in [
+            ("min_fetch_interval", min_interval, LEAST_FETCH_INTERVAL),
+            ("max_stale", max_stale, LEAST_MAX_STALE),
+        ] {
+            if value < least {
+                section.problem(key, format!("is less than {} s", least.as_secs()));
             }
         }
         match Self::new(&issuer, &audience, &jwks_url) {

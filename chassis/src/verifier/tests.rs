@@ -86,6 +86,30 @@ fn settings_have_a_well_known_default_and_name_a_bad_address() {
     );
 }
 
+#[test]
+fn settings_refuse_times_that_would_do_harm() {
+    let read = |text| {
+        let sources = Sources::from_toml("c.toml", text);
+        settings::read(sources, |section| {
+            TokenSettings::read(section, "cart-service")
+        })
+    };
+    assert!(read("min_fetch_interval = '1s'\nmax_stale = '1m'").is_ok());
+    for text in [
+        "min_fetch_interval = '999ms'\nmax_stale = '59s'\naudience = ''",
+        "min_fetch_interval = '0s'\nmax_stale = '0s'\naudience = ''",
+    ] {
+        let problems = read(text).unwrap_err().to_string();
+        for expected in [
+            "min_fetch_interval: is less than 1 s (c.toml:1)",
+            "max_stale: is less than 60 s (c.toml:2)",
+            "audience: is empty (c.toml:3)",
+        ] {
+            assert!(problems.contains(expected), "{text}: {problems}");
+        }
+    }
+}
+
 async fn publish(jwks: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
