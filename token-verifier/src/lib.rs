@@ -42,7 +42,8 @@
 //! - Keys come from the configured address alone. A token that brings or points to a key
 //!   (`jwk`, `jku`, `x5c`, `x5u`) is refused.
 //! - `aud` must name this service and no other, as a string or an array of one.
-//! - `exp`, `iat` and `nbf` are whole seconds, and clocks may differ by [`LEEWAY`].
+//! - `exp`, `iat` and `nbf` are whole seconds, and clocks may differ by [`LEEWAY`]: a
+//!   token is accepted until 5 s after its `exp`.
 //! - Base64url and JSON are read strictly: one spelling, no member twice, bounded in
 //!   length and depth.
 //!

@@ -39,7 +39,8 @@ const FRESH_FOR: std::ops::RangeInclusive<Duration> =
 /// What we assume of an issuer that says nothing.
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
-/// The first pause while there are no keys at all.
+/// The first pause while there are no keys at all, and the shortest of all pauses,
+/// whatever the options say: the driver never spins.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 
 /// The longest pause after failures while there are keys.
@@ -122,7 +123,8 @@ impl RemoteOptions {
     }
 
     /// The least time between the beginnings of two fetches, and so the longest that a
-    /// new key can stay unknown. 15 s unless set; up to a tenth is added at random.
+    /// new key can stay unknown. 15 s unless set, and never
+    /// less than a quarter of a second; up to a tenth is added at random.
     #[must_use]
     pub fn min_interval(mut self, min_interval: Duration) -> Self {
         self.min_interval = min_interval;
@@ -264,7 +266,7 @@ impl<F: Fetch> Driver<F> {
         if !self.shared.is_ready() {
             return sleep(self.retry_without_keys()).await;
         }
-        let allowed_at = began + stretched(self.options.min_interval);
+        let allowed_at = began + stretched(self.min_interval());
         let due_at = match fresh_for {
             // Before it goes stale, with time for another try.
             Some(fresh_for) => began + fresh_for.mul_f64(rand::rng().random_range(0.75..0.9)),
@@ -276,14 +278,18 @@ impl<F: Fetch> Driver<F> {
         }
     }
 
+    fn min_interval(&self) -> Duration {
+        self.options.min_interval.max(FIRST_RETRY)
+    }
+
     /// Doubles up to the interval at which we would ask anyway.
     fn retry_without_keys(&self) -> Duration {
-        let pause = doubled(FIRST_RETRY, self.failures).min(self.options.min_interval);
+        let pause = doubled(FIRST_RETRY, self.failures).min(self.min_interval());
         stretched(pause)
     }
 
     fn retry_with_keys(&self) -> Duration {
-        let first = self.options.min_interval;
+        let first = self.min_interval();
         stretched(doubled(first, self.failures).min(LONGEST_RETRY.max(first)))
     }
 }

@@ -86,7 +86,8 @@ impl VerifiedToken {
         self.inner.claims.issued_at
     }
 
-    /// When the token ends (`exp`). A stream that outlives it should be closed.
+    /// When the token ends (`exp`); it is accepted for [`LEEWAY`](crate::LEEWAY) longer.
+    /// A stream that outlives it should be closed.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         self.inner.claims.expires_at

@@ -389,3 +389,29 @@ fn takes_only_plain_http_addresses() {
         assert!(!error.contains("secret"));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn never_spins_whatever_the_interval() {
+    let signer = TestIssuer::new("i");
+    for answer in [Status(500), keys_of(&signer)] {
+        let (keys, issuer) = start(answer, options().min_interval(Duration::ZERO));
+        flood(&keys, Duration::from_secs(5)).await;
+        issuer.says(Status(500));
+        flood(&keys, Duration::from_secs(5)).await;
+        let gaps = issuer.gaps();
+        assert!(gaps.len() > 10, "{gaps:?}");
+        assert!(gaps.iter().all(|gap| *gap >= FIRST_RETRY), "{gaps:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_spins_when_keys_are_stale_at_once() {
+    let signer = TestIssuer::new("i");
+    let options = options()
+        .min_interval(Duration::ZERO)
+        .max_stale(Duration::ZERO);
+    let (_keys, issuer) = start(keys_of(&signer), options);
+    pass(Duration::from_secs(5)).await;
+    let gaps = issuer.gaps();
+    assert!(gaps.iter().all(|gap| *gap >= FIRST_RETRY), "{gaps:?}");
+}
