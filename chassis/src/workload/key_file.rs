@@ -47,22 +47,39 @@ pub(super) fn load(path: &Path) -> Result<WorkloadKey, KeyFileError> {
         path: path.to_owned(),
         source,
     };
+    // Before opening too, since opening a pipe waits for its writer.
+    check_regular(&fs::metadata(path).map_err(failed)?).map_err(failed)?;
     let file = File::open(path).map_err(failed)?;
     // Of the open file, not of the path: nothing can be swapped in between.
-    let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
+    let metadata = file.metadata().map_err(failed)?;
+    check_regular(&metadata).map_err(failed)?;
+    let mode = metadata.mode() & 0o7777;
     if mode & GROUP_AND_OTHERS != 0 {
         let path = path.to_owned();
         return Err(KeyFileError::OpenToOthers { path, mode });
     }
     // Room for everything, so that growing leaves no copy behind.
     let mut text = Zeroizing::new(String::with_capacity(1 << 10));
-    file.take(MAX_FILE_BYTES)
+    let length = file
+        .take(MAX_FILE_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(failed)?;
+    if length as u64 > MAX_FILE_BYTES {
+        let kind = io::ErrorKind::FileTooLarge;
+        return Err(failed(io::Error::new(kind, "is too long for a key")));
+    }
     WorkloadKey::from_pem(&text).map_err(|source| KeyFileError::Key {
         path: path.to_owned(),
         source,
     })
+}
+
+fn check_regular(metadata: &fs::Metadata) -> io::Result<()> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let kind = io::ErrorKind::InvalidInput;
+    Err(io::Error::new(kind, "is not a regular file"))
 }
 
 pub(super) fn load_or_create(path: &Path) -> Result<WorkloadKey, KeyFileError> {
@@ -89,15 +106,14 @@ fn create(path: &Path) -> Result<(), KeyFileError> {
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    if let Some(parent) = path
+    let directory = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
-    {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(parent)?;
-    }
+        .unwrap_or(Path::new("."));
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", uuid::Uuid::new_v4().simple()));
     let mut file = OpenOptions::new()
@@ -111,6 +127,12 @@ fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         linked => linked,
     });
-    fs::remove_file(&beside)?;
-    linked
+    // The key is in place or not, whatever becomes of this name.
+    if let Err(error) = fs::remove_file(&beside) {
+        let path = Path::new(&beside).display();
+        tracing::warn!(%path, "a temporary key file stays behind: {error}");
+    }
+    linked?;
+    // The content is on the disk already; now its name is too.
+    File::open(directory)?.sync_all()
 }

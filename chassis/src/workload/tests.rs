@@ -143,6 +143,40 @@ fn a_damaged_key_file_is_never_replaced() {
 }
 
 #[test]
+fn refuses_what_is_no_regular_file_of_a_keys_length() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("key.pem");
+    let check = |path: &Path, kind| {
+        let error = WorkloadKey::load_or_create(path).unwrap_err();
+        let KeyFileError::File { source, .. } = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(source.kind(), kind, "{error:?}");
+    };
+    // Not cut at the limit: what is before it is a good key.
+    let padded = format!("{RFC_8037_PEM}{}", "\n".repeat(16 << 10));
+    fs::write(&path, padded).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    check(&path, std::io::ErrorKind::FileTooLarge);
+    let directory = root.path().join("directory");
+    fs::create_dir(&directory).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    check(&directory, std::io::ErrorKind::InvalidInput);
+    // Opening it would wait for ever.
+    let pipe = root.path().join("pipe");
+    let mut mkfifo = std::process::Command::new("mkfifo");
+    assert!(
+        mkfifo
+            .args(["-m", "600"])
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    check(&pipe, std::io::ErrorKind::InvalidInput);
+}
+
+#[test]
 fn an_assertion_says_who_to_whom_and_until_when() {
     let key = WorkloadKey::from_pem(RFC_8037_PEM).unwrap();
     let jwk: Jwk = serde_json::from_str(&key.public_jwk()).unwrap();
