@@ -69,6 +69,11 @@ const TOUCHES_PER_IDLE_TTL: u32 = 20;
 /// At least this often, so that the list of devices tells the truth about today.
 const MAX_TOUCH_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
+/// How long a replaced secret still speaks for the session that took its place. Requests
+/// under way at a sign-in are over by then, and a browser whose answer was lost must
+/// not be told for days that it has a better cookie.
+pub const REPLACED_GRACE: Duration = Duration::from_secs(60);
+
 /// Authentication method reference of a password (RFC 8176).
 pub const AMR_PASSWORD: &str = "pwd";
 
@@ -232,6 +237,13 @@ impl Session {
     /// Whether it can be used at `now`. The instant of expiry is already too late.
     pub fn is_live(&self, now: Timestamp) -> bool {
         now < self.expires_at && now < self.absolute_expires_at
+    }
+
+    /// Whether its person signed in, or changed the password, less than
+    /// [`REPLACED_GRACE`] before `now`.
+    pub fn is_just_authenticated(&self, now: Timestamp) -> bool {
+        self.authenticated_at
+            .is_some_and(|authenticated_at| now < after(authenticated_at, REPLACED_GRACE))
     }
 
     /// What a use at `now` changes, if it is worth a write. Only a live session is

@@ -113,11 +113,13 @@ impl Sessions {
         self.get(secret).await
     }
 
-    /// Whether a secret that opens nothing was given up for another one, which opens a
-    /// live session.
+    /// Whether a secret that opens nothing was given up just now for another one, which
+    /// opens a live session.
     pub async fn is_replaced(&self, secret: &SessionSecret) -> Result<bool, StoreError> {
         let successor = self.store.find_successor(&secret.hash()).await?;
-        Ok(successor.is_some_and(|session| session.is_live(self.clock.now())))
+        let now = self.clock.now();
+        Ok(successor
+            .is_some_and(|session| session.is_live(now) && session.is_just_authenticated(now)))
     }
 
     /// The live sessions of the same subject, newest first, and the asking one.
@@ -133,9 +135,12 @@ impl Sessions {
         Ok(Some((session, sessions)))
     }
 
-    /// Ends the session of a secret. None: it was not live, and it is not afterwards.
+    /// Ends the session of a secret, or the one that just took its place: who signs out
+    /// while a sign-in or a password change is under way is signed out. None: neither
+    /// was live, nor is it afterwards.
     pub async fn end(&self, secret: &SessionSecret) -> Result<Option<SessionId>, StoreError> {
-        let ended = self.store.end_session(&secret.hash()).await?;
+        let now = self.clock.now();
+        let ended = self.store.sign_out(&secret.hash(), now).await?;
         if let Some(id) = ended {
             info!(event = "session.ended", session.id = %id, "signed out");
         }

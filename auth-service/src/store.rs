@@ -164,8 +164,17 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Writes a later use down. False: there is no such session, or it was used since.
     async fn touch_session(&self, touch: &Touch) -> Result<bool, StoreError>;
 
-    /// Ends the session whose secret has this hash.
+    /// Ends the session whose secret has this hash, and no other.
     async fn end_session(&self, secret: &SecretHash) -> Result<Option<SessionId>, StoreError>;
+
+    /// Ends the session whose secret has this hash or, if that one was replaced, the
+    /// session that took its place less than [`crate::session::REPLACED_GRACE`] before
+    /// `now`.
+    async fn sign_out(
+        &self,
+        secret: &SecretHash,
+        now: Timestamp,
+    ) -> Result<Option<SessionId>, StoreError>;
 
     /// Ends one session of this subject. False: the subject has none with this id
     /// that is live at `now`.

@@ -186,6 +186,57 @@ async fn a_touch_that_cannot_be_written_does_not_fail_the_exchange() {
     assert_ne!(found.last_seen_at, guest.session.last_seen_at);
 }
 
+/// A browser whose sign-in answer was lost must not be stuck until the new session ends.
+#[tokio::test]
+async fn a_secret_counts_as_replaced_for_a_minute() {
+    let world = World::new().await;
+    let guest = guest(&world).await;
+    let (_, user) = world
+        .try_register("ann@example.com", PASSWORD, Some(&guest.secret))
+        .await
+        .unwrap();
+    for (time, replaced) in [
+        (0, true),
+        (59_999, true),
+        (60_000, false),
+        (86_400_000, false),
+    ] {
+        world
+            .clock
+            .set(user.session.created_at + Duration::from_millis(time));
+        let answer = world.sessions.is_replaced(&guest.secret).await.unwrap();
+        assert_eq!(answer, replaced, "{time}");
+        assert!(world.sessions.get(&user.secret).await.unwrap().is_some());
+    }
+}
+
+/// A sign-out that came while a sign-in or a password change was under way.
+#[tokio::test]
+async fn signing_out_with_a_secret_just_replaced_signs_out() {
+    let world = World::new().await;
+    let guest = guest(&world).await;
+    let (_, user) = world
+        .try_register("ann@example.com", PASSWORD, Some(&guest.secret))
+        .await
+        .unwrap();
+    let ended = world.sessions.end(&guest.secret).await.unwrap();
+    assert_eq!(ended, Some(user.session.id));
+    assert!(world.sessions.get(&user.secret).await.unwrap().is_none());
+
+    let before = signed_in(&world, "ann@example.com").await;
+    world.pass(seconds(3600));
+    let request = crate::accounts::NewPassword {
+        secret: &before.secret,
+        current_password: crate::password::Password::received(PASSWORD.to_owned()),
+        new_password: crate::password::Password::received("a different horse".to_owned()),
+        client: at(HOME),
+    };
+    let (after, _) = world.accounts.change_password(request).await.unwrap();
+    let ended = world.sessions.end(&before.secret).await.unwrap();
+    assert_eq!(ended, Some(after.session.id));
+    assert!(world.sessions.get(&after.secret).await.unwrap().is_none());
+}
+
 /// FT-01: away is not over.
 #[tokio::test]
 async fn a_store_that_is_away_is_an_error() {

@@ -60,10 +60,14 @@ async fn a_persons_token_names_the_guest_they_were() {
         (Some("aal1"), &["pwd".to_owned()][..])
     );
     assert!(token.auth_time().is_some());
-    let dead = gateway
-        .exchange(&guest.session_secret, "cart-service")
-        .await;
-    check_refused(dead, Code::Unauthenticated, "SESSION_INVALID");
+    for reason in ["SESSION_REPLACED", "SESSION_INVALID"] {
+        let dead = gateway
+            .exchange(&guest.session_secret, "cart-service")
+            .await;
+        check_refused(dead, Code::Unauthenticated, reason);
+        // From now on nothing that was under way at the sign-in still is.
+        auth.home.clock.advance(Duration::from_secs(60));
+    }
     auth.stop().await;
 }
 

@@ -7,7 +7,7 @@ use token_verifier::Subject;
 
 use super::SqliteStore;
 use super::rows::{SessionRow, kind_text, read_id, read_ids};
-use crate::session::{SecretHash, Session, SessionId, Touch};
+use crate::session::{REPLACED_GRACE, SecretHash, Session, SessionId, Touch};
 use crate::store::{MAX_SESSIONS_PER_SUBJECT, NewSession, SessionStore, StoreError};
 
 #[async_trait]
@@ -53,6 +53,20 @@ impl SessionStore for SqliteStore {
     async fn end_session(&self, secret: &SecretHash) -> Result<Option<SessionId>, StoreError> {
         let mut transaction = self.database.write().await?;
         let ended = delete_by_secret(&mut transaction, secret).await?;
+        transaction.commit().await?;
+        Ok(ended)
+    }
+
+    async fn sign_out(
+        &self,
+        secret: &SecretHash,
+        now: Timestamp,
+    ) -> Result<Option<SessionId>, StoreError> {
+        let mut transaction = self.database.write().await?;
+        let mut ended = delete_by_secret(&mut transaction, secret).await?;
+        if ended.is_none() {
+            ended = delete_young_successor(&mut transaction, secret, now).await?;
+        }
         transaction.commit().await?;
         Ok(ended)
     }
@@ -171,6 +185,23 @@ pub(super) async fn delete_by_secret(
             .bind(secret.as_bytes())
             .fetch_optional(connection)
             .await?;
+    id.as_deref().map(read_id).transpose()
+}
+
+/// A session is replaced once, so there is at most one.
+async fn delete_young_successor(
+    connection: &mut SqliteConnection,
+    secret: &SecretHash,
+    now: Timestamp,
+) -> Result<Option<SessionId>, StoreError> {
+    let id: Option<String> = sqlx::query_scalar(
+        "DELETE FROM sessions WHERE replaced_secret_hash = ? AND authenticated_at > ? \
+         RETURNING id",
+    )
+    .bind(secret.as_bytes())
+    .bind(now.as_millisecond() - REPLACED_GRACE.as_millis() as i64)
+    .fetch_optional(connection)
+    .await?;
     id.as_deref().map(read_id).transpose()
 }
 

@@ -20,6 +20,7 @@ on_every_store!(
     expired_sessions_end_in_batches,
     the_oldest_ends_past_the_limit,
     what_took_the_place_of_a_session_is_found_by_its_old_secret,
+    signing_out_ends_what_just_took_the_place,
 );
 
 fn after(seconds: u64) -> Timestamp {
@@ -330,4 +331,39 @@ async fn what_took_the_place_of_a_session_is_found_by_its_old_secret(store: &imp
     for other in [session.secret_hash, guest_session(start()).secret_hash] {
         assert_eq!(store.find_successor(&other).await.unwrap(), None);
     }
+}
+
+async fn signing_out_ends_what_just_took_the_place(store: &impl Store) {
+    let (ann, bystander) = registered(store, "ann@example.com").await;
+    let replace = async |seconds| {
+        let guest = guest_session(start());
+        store.create_session(&guest).await.unwrap();
+        let mut session = user_session(&ann.subject, after(seconds));
+        session.replaces = Some(guest.secret_hash);
+        assert_eq!(sign_in(store, &session).await, [guest.session.id]);
+        (guest.secret_hash, session)
+    };
+    let (old, session) = replace(1).await;
+    assert_eq!(
+        store.end_session(&old).await.unwrap(),
+        None,
+        "that one only"
+    );
+    assert_eq!(store.sign_out(&old, after(61)).await.unwrap(), None);
+    let there = store.find_session(&session.secret_hash).await.unwrap();
+    assert!(there.is_some(), "a minute is too long ago");
+    let ended = store.sign_out(&session.secret_hash, after(61)).await;
+    assert_eq!(ended.unwrap(), Some(session.session.id), "its own secret");
+
+    let (old, session) = replace(2).await;
+    let just_in_time = after(62) - Duration::from_millis(1);
+    let ended = store.sign_out(&old, just_in_time).await.unwrap();
+    assert_eq!(ended, Some(session.session.id));
+    assert_eq!(
+        store.find_session(&session.secret_hash).await.unwrap(),
+        None
+    );
+    assert_eq!(store.sign_out(&old, just_in_time).await.unwrap(), None);
+    let stays = store.find_session(&bystander.secret_hash).await.unwrap();
+    assert!(stays.is_some(), "others stay");
 }
