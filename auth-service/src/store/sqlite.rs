@@ -12,11 +12,9 @@ mod signing_keys;
 use std::path::Path;
 
 use chassis::sqlite::{Database, is_unavailable};
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 
 use super::StoreError;
-
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// The auth service's database.
 #[derive(Clone, Debug)]
@@ -45,10 +43,12 @@ impl SqliteStore {
     /// the write lock, so that programs that start together do it once (sqlx itself
     /// takes no lock on SQLite).
     pub async fn from_database(database: Database) -> Result<Self, OpenError> {
+        let mut migrator = sqlx::migrate!("migrations/sqlite");
+        // A newer release may have run here before and will again: migrations only widen
+        // until no old release is left, so this code runs beside a schema that knows more.
+        migrator.set_ignore_missing(true);
         let mut transaction = database.write().await.map_err(MigrateError::Execute)?;
-        MIGRATIONS
-            .run_direct(None, &mut *transaction, false)
-            .await?;
+        migrator.run_direct(None, &mut *transaction, false).await?;
         transaction.commit().await.map_err(MigrateError::Execute)?;
         Ok(Self { database })
     }

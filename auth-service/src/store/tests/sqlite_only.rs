@@ -49,6 +49,44 @@ async fn programs_that_start_together_migrate_once() {
     }
 }
 
+/// An old release starts beside what a newer one left, and works.
+#[tokio::test]
+async fn runs_beside_a_newer_schema() {
+    let (directory, store) = sqlite().await;
+    let (account, session) = registered(&store, "ann@example.com").await;
+    sqlx::raw_sql(
+        "ALTER TABLE sessions ADD COLUMN note TEXT NOT NULL DEFAULT '';
+         CREATE TABLE revocations (id TEXT PRIMARY KEY) STRICT;
+         INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'from a later release', TRUE, x'00', 0);",
+    )
+    .execute(store.writer())
+    .await
+    .unwrap();
+    store.close().await;
+
+    let store = SqliteStore::open(&directory.path().join("auth.db"))
+        .await
+        .unwrap();
+    let found = store.find_session(&session.secret_hash).await.unwrap();
+    assert_eq!(found, Some(session.session));
+    let second = user_session(&account.subject, start());
+    let done = store.sign_in(&second, &phc("first"), None).await.unwrap();
+    assert_eq!(done, SignedIn::Done { ended: vec![] });
+}
+
+#[tokio::test]
+async fn a_file_whose_migrations_were_edited_is_refused() {
+    let (directory, store) = sqlite().await;
+    sqlx::raw_sql("UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1")
+        .execute(store.writer())
+        .await
+        .unwrap();
+    store.close().await;
+    let opened = SqliteStore::open(&directory.path().join("auth.db")).await;
+    assert!(opened.is_err());
+}
+
 /// ST-03: whichever statement of a step fails, nothing of the step remains.
 #[tokio::test]
 async fn a_step_that_fails_halfway_leaves_nothing() {
