@@ -26,6 +26,18 @@ const MIN_ACCESS_TOKEN_TTL: Duration = Duration::from_secs(10);
 /// rotation that takes days.
 const JWKS_MAX_AGE: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+/// The longest a session may last. Browsers keep no cookie much longer, and an instant
+/// further off may not exist.
+const MAX_SESSION_TTL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// Each permit is a thread with a hash's memory, 19 MiB at the default cost; no machine
+/// has the cores for more.
+const MAX_HASHING_PERMITS: usize = 1024;
+/// Each place holds a request and its password, and the last one waits for all before it:
+/// nobody is still there when a longer queue comes to an end.
+const MAX_HASHING_QUEUE: usize = 65_536;
+/// Far more assertions than a workload signs while one of them is good; each takes some
+/// tens of bytes.
+const MAX_REPLAY_CAPACITY: usize = 1 << 24;
 /// What the settings under `deploy/` and `cargo run` use.
 const DEFAULT_ISSUER: &str = "http://localhost:8081";
 const DEFAULT_AUDIENCES: [&str; 2] = ["cart-service", "profile-service"];
@@ -239,9 +251,17 @@ fn read_sessions(section: &mut Section<'_>) -> SessionTtls {
         guest_idle: section.duration("guest_idle", defaults.guest_idle),
         guest_absolute: section.duration("guest_absolute", defaults.guest_absolute),
     };
+    check_absolute(section, "user_absolute", ttls.user_absolute);
+    check_absolute(section, "guest_absolute", ttls.guest_absolute);
     check_idle(section, "user_idle", ttls.user_idle, ttls.user_absolute);
     check_idle(section, "guest_idle", ttls.guest_idle, ttls.guest_absolute);
     ttls
+}
+
+fn check_absolute(section: &mut Section<'_>, key: &str, absolute: Duration) {
+    if absolute > MAX_SESSION_TTL {
+        section.problem(key, "must be at most 365d");
+    }
 }
 
 fn check_idle(section: &mut Section<'_>, key: &str, idle: Duration, absolute: Duration) {
@@ -261,10 +281,17 @@ fn read_passwords(section: &mut Section<'_>) -> HashingSettings {
         section.problem("permits", "must be at least 1");
         defaults.permits
     });
+    if permits.get() > MAX_HASHING_PERMITS {
+        section.problem("permits", format!("must be at most {MAX_HASHING_PERMITS}"));
+    }
+    let queue = section.value("queue", defaults.queue);
+    if queue > MAX_HASHING_QUEUE {
+        section.problem("queue", format!("must be at most {MAX_HASHING_QUEUE}"));
+    }
     HashingSettings {
         cost,
         permits,
-        queue: section.value("queue", defaults.queue),
+        queue,
     }
 }
 
@@ -325,6 +352,12 @@ fn read_replay_capacity(section: &mut Section<'_>) -> usize {
     let capacity = section.value("replay_capacity", workload::DEFAULT_REPLAY_CAPACITY);
     if capacity == 0 {
         section.problem("replay_capacity", "must be at least 1");
+    }
+    if capacity > MAX_REPLAY_CAPACITY {
+        section.problem(
+            "replay_capacity",
+            format!("must be at most {MAX_REPLAY_CAPACITY}"),
+        );
     }
     capacity
 }

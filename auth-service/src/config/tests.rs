@@ -237,3 +237,21 @@ fn weak_hashing_and_empty_limits_are_refused() {
     );
     check_refused("replay_capacity = 0", "replay_capacity");
 }
+
+#[test]
+fn absurd_amounts_are_refused_and_the_largest_sane_ones_taken() {
+    for (section, key, largest, absurd) in [
+        ("[passwords]", "queue", "65536", "65537"),
+        ("[passwords]", "queue", "65536", "9223372036854775807"),
+        ("[passwords]", "permits", "1024", "1025"),
+        ("[sessions]", "user_absolute", "'365d'", "'366d'"),
+        ("[sessions]", "guest_absolute", "'365d'", "'8761h'"),
+        ("", "replay_capacity", "16777216", "16777217"),
+    ] {
+        config(&format!("{section}\n{key} = {largest}")).unwrap();
+        check_refused(
+            &format!("{section}\n{key} = {absurd}"),
+            &format!("{key}: must be at most"),
+        );
+    }
+}

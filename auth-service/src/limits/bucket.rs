@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+/// The longest time in which any bucket fills. Added to any instant it stays far inside
+/// 64 bits; it is two thousand million years.
+const MAX_CAPACITY_MILLIS: i64 = 1 << 56;
+
 /// What a bucket holds, and how it fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
@@ -17,7 +21,7 @@ impl Quota {
     /// at least a millisecond.
     pub const fn new(burst: u32, refill: Duration) -> Self {
         let burst = if burst == 0 { 1 } else { burst };
-        // More than a year between two would overflow nothing but serve nobody.
+        // More than a year between two serves nobody.
         let millis = refill.as_millis();
         let refill_millis = match millis {
             0 => 1,
@@ -31,7 +35,9 @@ impl Quota {
     }
 
     fn capacity_millis(self) -> i64 {
-        i64::from(self.burst) * self.refill_millis
+        i64::from(self.burst)
+            .saturating_mul(self.refill_millis)
+            .min(MAX_CAPACITY_MILLIS)
     }
 }
 

@@ -60,6 +60,29 @@ fn a_clock_that_jumped_makes_nobody_wait_longer_than_an_empty_bucket() {
     assert_eq!(bucket.take(quota, start()), Err(millis(100)));
 }
 
+#[test]
+fn no_quota_overflows() {
+    let largest = Quota::new(u32::MAX, Duration::MAX);
+    let (early, late) = (Timestamp::MIN, Timestamp::MAX);
+    for now in [early, start(), late] {
+        for bucket in [
+            Bucket::full(now),
+            Bucket::from_millis(i64::MIN),
+            Bucket::from_millis(i64::MAX),
+        ] {
+            let _ = bucket.give_back(largest, now);
+            assert_eq!(
+                bucket.take(largest, now).is_err(),
+                bucket.as_millis() == i64::MAX
+            );
+        }
+    }
+    let once = Quota::new(1, Duration::MAX);
+    let taken = Bucket::full(late).take(once, late).unwrap();
+    assert!(taken.take(once, late).is_err());
+    assert!(taken.take(once, early).is_err(), "a clock that went back");
+}
+
 proptest! {
     /// However the attempts fall, no more pass in a span than the burst and what
     /// refilled, and whoever waits as long as told gets through.
