@@ -5,7 +5,6 @@ use tracing::{info, warn};
 use super::{ATTEMPTS, Accounts, Login, LoginError, OpenedSession, Violation};
 use crate::account::Account;
 use crate::email::Email;
-use crate::limits::Attempt;
 use crate::password::{Password, PasswordHash, policy};
 use crate::session::{Client, SessionSecret, Succession, succession};
 use crate::store::SignedIn;
@@ -41,7 +40,7 @@ impl Accounts {
             client,
             ..
         } = request;
-        let proven = match self.prove(&email, password).await {
+        let proven = match self.prove(&email, password.clone()).await {
             Ok(proven) => proven,
             Err(LoginError::Refused) => return Err(LoginError::Refused),
             Err(error) => {
@@ -50,7 +49,24 @@ impl Accounts {
                 return Err(error);
             }
         };
-        self.admit(proven, &attempt, current, &client).await
+        self.limits
+            .guessed_right(&attempt, self.clock.now())
+            .await?;
+        if let Some(admitted) = self.admit(proven, current, &client).await? {
+            return Ok(admitted);
+        }
+        // Another sign-in may have hashed the same password anew: it is looked at once
+        // more, against the account as it is now.
+        let proven = self.prove(&email, password).await?;
+        let admitted = self.admit(proven, current, &client).await?;
+        admitted.ok_or_else(|| {
+            info!(
+                event = "login.refused",
+                reason = "account_changed",
+                "sign-in refused"
+            );
+            LoginError::Refused
+        })
     }
 
     /// Finds the account and verifies its password. An address without an account
@@ -92,14 +108,13 @@ impl Accounts {
         }
     }
 
+    /// Makes the session. None: the account is no longer what was verified.
     async fn admit(
         &self,
         proven: Proven,
-        attempt: &Attempt,
         current: Option<&SessionSecret>,
         client: &Client,
-    ) -> Result<(Account, OpenedSession), LoginError> {
-        self.limits.guessed_right(attempt, self.clock.now()).await?;
+    ) -> Result<Option<(Account, OpenedSession)>, LoginError> {
         let Proven {
             mut account,
             rehashed,
@@ -122,16 +137,9 @@ impl Accounts {
                 SignedIn::Done { ended } => {
                     log_login(&opened, ended.len());
                     account.password_hash = rehashed.unwrap_or(account.password_hash);
-                    return Ok((account, opened));
+                    return Ok(Some((account, opened)));
                 }
-                SignedIn::AccountChanged => {
-                    info!(
-                        event = "login.refused",
-                        reason = "account_changed",
-                        "sign-in refused"
-                    );
-                    return Err(LoginError::Refused);
-                }
+                SignedIn::AccountChanged => return Ok(None),
                 SignedIn::ReplacedGone => {}
             }
         }

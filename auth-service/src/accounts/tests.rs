@@ -391,6 +391,18 @@ async fn a_raised_cost_is_applied_at_the_next_sign_in() {
     assert_eq!(again.password_hash, after.password_hash, "once");
 }
 
+/// The first of them makes the hash anew under the others' feet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sign_ins_at_once_all_succeed_when_the_cost_rose() {
+    let world = World::new().await;
+    world.register(ANN).await;
+    let world = world.restarted(HashCost::DEFAULT).await;
+    let logins = (0..4).map(|_| world.login(ANN, PASSWORD, HOME, None));
+    for outcome in futures::future::join_all(logins).await {
+        outcome.unwrap();
+    }
+}
+
 /// CS-07, CS-05.
 #[tokio::test]
 async fn a_new_password_ends_every_other_session_and_the_old_secret() {
