@@ -66,8 +66,11 @@ impl Default for LimitSettings {
         Self {
             // A person mistypes a few times, then waits a minute for each try.
             account_and_source: Quota::new(5, MINUTE),
-            // With `account_long` below this keeps the wrong tries in a row that one
-            // account ever sees at a hundred (NIST SP 800-63B-4 section 3.2.2) and a trickle.
+            // The wrong tries in a row that one account sees: from strangers 50 and then 24 a
+            // day (`account_long`), and from each of at most `MAX_KNOWN_SOURCES` known
+            // sources another 50 and then one an hour. That is more than the hundred in all
+            // of LP-04 (NIST SP 800-63B-4 section 3.2.2), on purpose: a count that stops at a
+            // hundred lets whoever reaches it lock the owner out for good.
             known_source: Quota::new(50, HOUR),
             account: Quota::new(20, 5 * MINUTE),
             // A stranger must keep guessing each hour to hold new devices off; at one a day a
