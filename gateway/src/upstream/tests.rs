@@ -107,10 +107,12 @@ async fn the_deadline_travels_and_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_ends_at_its_deadline_even_if_it_always_has_more() {
     let server = TestServer::start(|_, _| {
-        let endless = futures::stream::repeat(Bytes::from_static(b"more")).then(async |more| {
-            tokio::task::yield_now().await;
-            Ok(more)
-        });
+        // Not smaller: h2 ends a connection over which tiny frames pile up unread.
+        let endless =
+            futures::stream::repeat(Bytes::from_static(&[b'x'; 1024])).then(async |more| {
+                tokio::task::yield_now().await;
+                Ok(more)
+            });
         async { Ok(Response::new(endless.boxed())) }.boxed()
     })
     .await;
