@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -128,6 +129,24 @@ impl Database {
     /// As sqlx; see [`is_unavailable`].
     pub async fn write(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// Brings the schema up to date, all migrations in one transaction that holds the
+    /// write lock: of two programs that start at once on one file, the second waits and
+    /// finds the work done (sqlx itself takes no lock on SQLite).
+    ///
+    /// # Errors
+    ///
+    /// When a migration fails, or was changed since it ran. Then nothing has changed.
+    pub async fn migrate(&self, mut migrator: Migrator) -> Result<(), MigrateError> {
+        // A newer release may have run here before and will again: migrations only widen
+        // until no old release is left, so this code runs beside a schema that knows more.
+        migrator.set_ignore_missing(true);
+        let mut transaction = self.write().await.map_err(MigrateError::Execute)?;
+        // Not `run`: its future is not `Send` for a borrowed connection, and `run_direct`
+        // is what sqlx's own test runner calls for that reason.
+        migrator.run_direct(None, &mut *transaction, false).await?;
+        transaction.commit().await.map_err(MigrateError::Execute)
     }
 
     /// Closes both pools, waiting for connections in use. The writer goes last, so

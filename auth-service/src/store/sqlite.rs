@@ -39,17 +39,11 @@ impl SqliteStore {
         Self::from_database(chassis::sqlite::open(path).await?).await
     }
 
-    /// Brings an open database's tables up to date: all of it or nothing, and under
-    /// the write lock, so that programs that start together do it once (sqlx itself
-    /// takes no lock on SQLite).
+    /// Brings an open database's tables up to date.
     pub async fn from_database(database: Database) -> Result<Self, OpenError> {
-        let mut migrator = sqlx::migrate!("migrations/sqlite");
-        // A newer release may have run here before and will again: migrations only widen
-        // until no old release is left, so this code runs beside a schema that knows more.
-        migrator.set_ignore_missing(true);
-        let mut transaction = database.write().await.map_err(MigrateError::Execute)?;
-        migrator.run_direct(None, &mut *transaction, false).await?;
-        transaction.commit().await.map_err(MigrateError::Execute)?;
+        database
+            .migrate(sqlx::migrate!("migrations/sqlite"))
+            .await?;
         Ok(Self { database })
     }
 

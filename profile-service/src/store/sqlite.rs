@@ -29,16 +29,15 @@ pub enum OpenError {
     /// The schema cannot be brought up to date.
     #[error("cannot migrate the database")]
     Migrate(#[from] sqlx::migrate::MigrateError),
-    /// The transaction around the migrations failed.
-    #[error("cannot lock the database for its migrations")]
-    Lock(#[from] sqlx::Error),
 }
 
 impl SqliteProfileStore {
     /// Opens the file, making it if it is not there, and brings its schema up to date.
     pub(crate) async fn open(path: &Path) -> Result<Self, OpenError> {
         let database = sqlite::open(path).await?;
-        migrate(&database).await?;
+        database
+            .migrate(sqlx::migrate!("migrations/sqlite"))
+            .await?;
         Ok(Self { database })
     }
 
@@ -88,22 +87,6 @@ impl ProfileStore for SqliteProfileStore {
         transaction.commit().await.map_err(StoreError::from)?;
         Ok(served)
     }
-}
-
-/// Brings the schema up to date, all migrations in one transaction that holds the
-/// write lock: of two programs that start at once on one file, the second waits and
-/// finds the work done.
-async fn migrate(database: &Database) -> Result<(), OpenError> {
-    let mut migrator = sqlx::migrate!("migrations/sqlite");
-    // A newer release may have run here before and will again: migrations only widen
-    // until no old release is left, so this code runs beside a schema that knows more.
-    migrator.set_ignore_missing(true);
-    let mut transaction = database.write().await?;
-    // Not `run`: its future is not `Send` for a borrowed connection, and `run_direct` is
-    // what sqlx's own test runner calls for that reason.
-    migrator.run_direct(None, &mut *transaction, false).await?;
-    transaction.commit().await?;
-    Ok(())
 }
 
 /// Whether the guest has a profile that nobody has taken over yet.
