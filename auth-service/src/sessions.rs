@@ -99,18 +99,10 @@ impl Sessions {
         Ok(OpenedSession { session, secret })
     }
 
-    /// The live session of a secret. Counts as a use of it.
+    /// The live session of a secret. Counts as a use of it: one indexed read, and a
+    /// write only when the last one is some time ago.
     pub async fn get(&self, secret: &SessionSecret) -> Result<Option<Session>, StoreError> {
         self.find_live(&secret.hash(), self.clock.now()).await
-    }
-
-    /// The live session of a secret, for a token in its name: one indexed read, and
-    /// a write only when the last one is some time ago.
-    pub async fn find_for_exchange(
-        &self,
-        secret: &SessionSecret,
-    ) -> Result<Option<Session>, StoreError> {
-        self.get(secret).await
     }
 
     /// Whether a secret that opens nothing was given up just now for another one, which

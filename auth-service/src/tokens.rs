@@ -101,7 +101,7 @@ impl Tokens {
     ) -> Result<Exchanged, TokenError> {
         let audience = self.known(audience)?;
         let secret = secret.ok_or(TokenError::SessionInvalid)?;
-        let session = self.parts.sessions.find_for_exchange(secret).await?;
+        let session = self.parts.sessions.get(secret).await?;
         let Some(session) = session else {
             return Err(self.not_live(secret).await?);
         };

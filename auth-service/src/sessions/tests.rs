@@ -83,14 +83,7 @@ async fn a_session_in_use_ends_at_its_absolute_limit() {
     let day = seconds(24 * 3600);
     for _ in 0..29 {
         world.pass(day);
-        assert!(
-            world
-                .sessions
-                .find_for_exchange(&user.secret)
-                .await
-                .unwrap()
-                .is_some()
-        );
+        assert!(world.sessions.get(&user.secret).await.unwrap().is_some());
     }
     world.pass(day - seconds(1));
     assert!(world.sessions.get(&user.secret).await.unwrap().is_some());
@@ -138,14 +131,7 @@ async fn a_thousand_requests_are_one_write() {
     let before = writes(&world).await;
     for _ in 0..1000 {
         world.pass(seconds(4));
-        assert!(
-            world
-                .sessions
-                .find_for_exchange(&user.secret)
-                .await
-                .unwrap()
-                .is_some()
-        );
+        assert!(world.sessions.get(&user.secret).await.unwrap().is_some());
     }
     assert_eq!(
         writes(&world).await - before,
@@ -166,23 +152,13 @@ async fn a_touch_that_cannot_be_written_does_not_fail_the_exchange() {
         .await
         .unwrap();
     world.pass(seconds(2 * 3600 + 1));
-    let found = world
-        .sessions
-        .find_for_exchange(&guest.secret)
-        .await
-        .unwrap()
-        .unwrap();
+    let found = world.sessions.get(&guest.secret).await.unwrap().unwrap();
     assert_eq!(found, guest.session);
     sqlx::query("PRAGMA query_only = 0")
         .execute(world.store.writer())
         .await
         .unwrap();
-    let found = world
-        .sessions
-        .find_for_exchange(&guest.secret)
-        .await
-        .unwrap()
-        .unwrap();
+    let found = world.sessions.get(&guest.secret).await.unwrap().unwrap();
     assert_ne!(found.last_seen_at, guest.session.last_seen_at);
 }
 
