@@ -5,11 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Sqlite, Transaction};
+use tokio::time::Instant;
 
 mod file;
 
@@ -18,6 +20,8 @@ mod file;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a request waits for a connection before it is told 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between two tries to open a file that another program is just making.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// Readers block nobody in WAL mode; more of them than cores gains nothing.
 const READERS: u32 = 4;
 
@@ -89,21 +93,39 @@ pub async fn open_with(path: &Path, options: Options) -> Result<Database, OpenEr
         path: path.to_owned(),
         source,
     })?;
-    let connect = async {
-        // The writer first: it turns on WAL, which a read-only connection cannot.
-        let writer = pool(1, &options)
-            .connect_with(connect_options(path, &options))
-            .await?;
-        let read_only = connect_options(path, &options).read_only(true);
-        let readers = pool(options.readers, &options)
-            .connect_with(read_only)
-            .await?;
-        Ok(Database { readers, writer })
-    };
-    connect.await.map_err(|source| OpenError::Sqlite {
-        path: path.to_owned(),
-        source,
-    })
+    connect_patiently(path, &options)
+        .await
+        .map_err(|source| OpenError::Sqlite {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// Tries until the busy timeout is over. Of several programs that start at once on a new
+/// file one turns on WAL; the others are told `SQLITE_BUSY` at once, because SQLite does
+/// not wait where it holds a lock that the other might be waiting for.
+async fn connect_patiently(path: &Path, options: &Options) -> Result<Database, sqlx::Error> {
+    let give_up_at = Instant::now() + options.busy_timeout;
+    loop {
+        match connect(path, options).await {
+            Err(error) if is_busy(&error) && Instant::now() < give_up_at => {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn connect(path: &Path, options: &Options) -> Result<Database, sqlx::Error> {
+    // The writer first: it turns on WAL, which a read-only connection cannot.
+    let writer = pool(1, options)
+        .connect_with(connect_options(path, options))
+        .await?;
+    let read_only = connect_options(path, options).read_only(true);
+    let readers = pool(options.readers, options)
+        .connect_with(read_only)
+        .await?;
+    Ok(Database { readers, writer })
 }
 
 impl Database {
@@ -167,13 +189,29 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::BeginFailed => true,
-        sqlx::Error::Database(error) => error
-            .code()
-            .and_then(|code| code.parse::<u32>().ok())
-            .is_some_and(|code| UNAVAILABLE.contains(&(code & 0xff))),
+        sqlx::Error::Database(error) => {
+            primary_code(&**error).is_some_and(|code| UNAVAILABLE.contains(&code))
+        }
         _ => false,
     }
 }
+
+/// Whether somebody else holds the lock that a statement needs.
+fn is_busy(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(primary_code)
+        .is_some_and(|code| BUSY.contains(&code))
+}
+
+fn primary_code(error: &dyn DatabaseError) -> Option<u32> {
+    let code: u32 = error.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+/// `SQLITE_BUSY`, and `SQLITE_PROTOCOL`, which is what a lost race for the WAL's locks
+/// comes to.
+const BUSY: [u32; 2] = [5, 15];
 
 /// Primary result codes (<https://sqlite.org/rescode.html>) that say something about
 /// the disk, memory or another process and nothing about the statement. A damaged

@@ -133,6 +133,23 @@ async fn a_directory_is_refused_with_its_name() {
     assert!(error.to_string().contains(root.path().to_str().unwrap()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_that_start_at_once_on_a_new_file_all_open_it() {
+    for _ in 0..40 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new.db");
+        let openings: Vec<_> = (0..6)
+            .map(|_| {
+                let path = path.clone();
+                tokio::spawn(async move { open(&path).await })
+            })
+            .collect();
+        for opening in openings {
+            opening.await.unwrap().unwrap();
+        }
+    }
+}
+
 async fn temporary() -> (tempfile::TempDir, Database) {
     let root = tempfile::tempdir().unwrap();
     let database = open(&root.path().join("test.db")).await.unwrap();
