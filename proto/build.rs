@@ -9,7 +9,7 @@ const SERVICES: [&str; 3] = ["auth", "cart", "profile"];
 
 /// Messages that hold a password, a session secret or a token: src/redacted.rs
 /// writes their `Debug`, so that no log line can show one.
-const SECRET_MESSAGES: [&str; 13] = [
+const SECRET_MESSAGES: [&str; 15] = [
     "RegisterRequest",
     "LoginRequest",
     "ChangePasswordRequest",
@@ -23,6 +23,8 @@ const SECRET_MESSAGES: [&str; 13] = [
     "IssueAnonymousTokenResponse",
     "NewSession",
     "User",
+    "DisableAccountRequest",
+    "EnableAccountRequest",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -4,9 +4,10 @@
 use std::fmt;
 
 use crate::auth::v1::{
-    ChangePasswordRequest, EndSessionRequest, ExchangeSessionRequest, ExchangeSessionResponse,
-    GetSessionRequest, IssueAnonymousTokenResponse, ListSessionsRequest, LoginRequest, NewSession,
-    RegisterRequest, RevokeOtherSessionsRequest, RevokeSessionRequest, User,
+    ChangePasswordRequest, DisableAccountRequest, EnableAccountRequest, EndSessionRequest,
+    ExchangeSessionRequest, ExchangeSessionResponse, GetSessionRequest,
+    IssueAnonymousTokenResponse, ListSessionsRequest, LoginRequest, NewSession, RegisterRequest,
+    RevokeOtherSessionsRequest, RevokeSessionRequest, User,
 };
 
 macro_rules! redact {
@@ -33,6 +34,8 @@ redact!(
     IssueAnonymousTokenResponse,
     NewSession,
     User,
+    DisableAccountRequest,
+    EnableAccountRequest,
 );
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! Where the time comes from. Everything that compares a token with "now" asks a
 //! [`Clock`], so that tests own the time and only [`SystemClock`] reads the machine's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use jiff::{Timestamp, TimestampArithmetic};
+use jiff::{SignedDuration, Timestamp, TimestampArithmetic};
 
-/// A source of wall-clock time.
+/// A source of time: the wall clock's for what others say ("expires at"), a steady one
+/// for spans.
 pub trait Clock: Send + Sync + 'static {
-    /// The current instant.
+    /// The current instant by the wall clock, which may be set forwards and backwards.
     fn now(&self) -> Timestamp;
+
+    /// Time since a fixed moment of this process. Nobody can set it.
+    fn monotonic(&self) -> Duration;
 }
 
 /// The machine's clock.
@@ -23,9 +28,17 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
+
+    fn monotonic(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
 }
 
 /// A clock that stands still until it is moved by hand.
+///
+/// [`advance`](Self::advance) lets time pass, [`set`](Self::set) corrects the wall clock
+/// while no time passes.
 ///
 /// Clones share the same time: keep one, hand the other to the code under test.
 ///
@@ -40,7 +53,13 @@ impl Clock for SystemClock {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ManualClock {
-    now: Arc<Mutex<Timestamp>>,
+    time: Arc<Mutex<Time>>,
+}
+
+#[derive(Debug)]
+struct Time {
+    now: Timestamp,
+    monotonic: Duration,
 }
 
 impl ManualClock {
@@ -48,37 +67,47 @@ impl ManualClock {
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self {
-            now: Arc::new(Mutex::new(now)),
+            time: Arc::new(Mutex::new(Time {
+                now,
+                monotonic: Duration::ZERO,
+            })),
         }
     }
 
-    /// Moves the clock to `now`, forwards or backwards.
+    /// Sets the wall clock to `now`, forwards or backwards. The monotonic one stays.
     pub fn set(&self, now: Timestamp) {
-        *self.lock() = now;
+        self.lock().now = now;
     }
 
-    /// Moves the clock by a [`std::time::Duration`] or a (perhaps negative)
-    /// [`jiff::SignedDuration`].
+    /// Moves both clocks by a [`std::time::Duration`] or a [`jiff::SignedDuration`]. One
+    /// that is negative moves the wall clock alone: no time passes backwards.
     ///
     /// # Panics
     ///
     /// When the result lies outside the years that [`Timestamp`] can hold.
     pub fn advance(&self, by: impl Into<TimestampArithmetic>) {
-        let mut now = self.lock();
-        *now = now
+        let mut time = self.lock();
+        let before = time.now;
+        time.now = before
             .checked_add(by)
             .expect("a test moves its clock within the range of timestamps");
+        let passed: SignedDuration = time.now.duration_since(before);
+        time.monotonic += Duration::try_from(passed).unwrap_or_default();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Timestamp> {
-        // A timestamp is whole whenever the lock is free, whoever panicked before.
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Time> {
+        // The time is whole whenever the lock is free: a move that panics changes nothing.
+        self.time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.lock()
+        self.lock().now
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.lock().monotonic
     }
 }
 

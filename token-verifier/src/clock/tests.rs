@@ -19,3 +19,13 @@ fn manual_clock_moves_both_ways_and_is_shared() {
 fn system_clock_is_past_the_day_this_was_written() {
     assert!(SystemClock.now().as_second() > 1_700_000_000);
 }
+
+#[test]
+fn correcting_the_wall_clock_passes_no_time() {
+    let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+    clock.advance(Duration::from_secs(60));
+    clock.set(Timestamp::UNIX_EPOCH);
+    clock.advance(SignedDuration::from_secs(-3600));
+    assert_eq!(clock.now().as_second(), -3600);
+    assert_eq!(clock.monotonic(), Duration::from_secs(60));
+}
