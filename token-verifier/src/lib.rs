@@ -59,6 +59,7 @@
 
 mod algorithm;
 mod bearer;
+mod by_session;
 mod claims;
 mod clock;
 mod error;
