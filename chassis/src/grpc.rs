@@ -14,6 +14,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +37,7 @@ mod malformed;
 mod measure;
 mod methods;
 
-pub use client::{ConnectError, ConnectOptions, connect};
+pub use client::{ConnectError, ConnectOptions, check_address, connect};
 
 /// What authentication wraps: the routes, type-erased so that any layer fits.
 pub type Inner = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
@@ -143,7 +144,7 @@ impl GrpcServer {
     /// # Errors
     ///
     /// See [`GrpcServeError`].
-    pub async fn serve<L>(
+    pub async fn serve<L, B>(
         self,
         listener: TcpListener,
         routes: Routes,
@@ -152,9 +153,11 @@ impl GrpcServer {
     ) -> Result<(), GrpcServeError>
     where
         L: Layer<Inner>,
-        L::Service: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+        L::Service: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
         <L::Service as Service<Request<Body>>>::Error: Into<BoxError>,
         <L::Service as Service<Request<Body>>>::Future: Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
     {
         let methods = methods::Methods::of(&self.descriptors)
             .map_err(|error| GrpcServeError::Descriptors(error.into()))?;

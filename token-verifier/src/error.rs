@@ -118,6 +118,11 @@ impl VerifyError {
         }
     }
 
+    /// Whether the question could not be answered, which says nothing about the caller.
+    pub(crate) fn is_our_fault(&self) -> bool {
+        matches!(self, Self::KeysUnavailable)
+    }
+
     /// What a stranger may know: `TOKEN_MISSING`, `TOKEN_INVALID` or
     /// `KEYS_UNAVAILABLE`.
     #[must_use]

@@ -22,6 +22,20 @@ use crate::verifier::TokenVerifier;
 ///
 /// gRPC callers are refused with a status (`UNAUTHENTICATED`, or `UNAVAILABLE` when it
 /// is our keys that are missing), others with 401 or 503.
+///
+/// # Open streams
+///
+/// A call ends with its caller's token: when that is revoked, at once; when it expires,
+/// 5 s later ([`LEEWAY`](crate::LEEWAY)), like a token that arrives then. A handler
+/// that is still at work is dropped, as it is when its caller goes away. gRPC callers are told in
+/// trailers (`UNAUTHENTICATED`, reason `TOKEN_ENDED`: unlike `TOKEN_INVALID` it says that
+/// the handler had begun), the body of any other response breaks off with
+/// [`TokenEnded`](crate::TokenEnded).
+///
+/// A newer token of the same session lengthens the lives of its calls, whatever it was sent
+/// for. Who has nothing else to send calls `latchkey.auth.v1.TokenRenewal/Renew` (an empty
+/// message for an empty message), which the layer answers itself. A token without a
+/// session cannot be renewed.
 #[derive(Clone, Debug)]
 pub struct VerifyTokenLayer {
     verifier: TokenVerifier,

@@ -15,20 +15,48 @@ const DOMAIN: &str = "latchkey";
 /// Seconds. Keys are sought again more often than that, so the next try may work.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
-pub(crate) fn response<ResBody: Default>(
-    error: &VerifyError,
-    request: &HeaderMap,
-) -> Response<ResBody> {
-    if is_grpc(request) {
-        status(error).into_http()
+/// The reason for which a call ends whose handler has begun. Another than a refused token's, because
+/// such a call must not be sent again unseen.
+const TOKEN_ENDED: &str = "TOKEN_ENDED";
+
+/// Instead of a call.
+pub(crate) fn response<ResBody: Default>(error: &VerifyError, is_grpc: bool) -> Response<ResBody> {
+    if is_grpc {
+        status(error, error.public_reason()).into_http()
     } else {
         plain(error)
     }
 }
 
+/// Instead of the response to a call whose handler has begun.
+pub(crate) fn ended<ResBody: Default>(error: &VerifyError, is_grpc: bool) -> Response<ResBody> {
+    if is_grpc {
+        status(error, ended_reason(error)).into_http()
+    } else {
+        plain(error)
+    }
+}
+
+/// Instead of the rest of a response.
+pub(crate) fn trailers(error: &VerifyError) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    status(error, ended_reason(error))
+        .add_header(&mut trailers)
+        .expect("bland words are good header values");
+    trailers
+}
+
+fn ended_reason(error: &VerifyError) -> &'static str {
+    if error.is_our_fault() {
+        error.public_reason()
+    } else {
+        TOKEN_ENDED
+    }
+}
+
 /// `application/grpc`, with `+proto` or parameters. gRPC-Web is another protocol: its
 /// clients read the HTTP status.
-fn is_grpc(request: &HeaderMap) -> bool {
+pub(crate) fn is_grpc(request: &HeaderMap) -> bool {
     const PREFIX: &[u8] = b"application/grpc";
     let Some(content_type) = request.get(CONTENT_TYPE).map(HeaderValue::as_bytes) else {
         return false;
@@ -40,12 +68,12 @@ fn is_grpc(request: &HeaderMap) -> bool {
         })
 }
 
-fn status(error: &VerifyError) -> Status {
+fn status(error: &VerifyError, reason: &str) -> Status {
     let (code, message) = match error {
         VerifyError::KeysUnavailable => (Code::Unavailable, "keys unavailable"),
         _ => (Code::Unauthenticated, "unauthenticated"),
     };
-    let details = ErrorDetails::with_error_info(error.public_reason(), DOMAIN, HashMap::new());
+    let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
     Status::with_error_details(code, message, details)
 }
 

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::error::VerifyError;
 use crate::key_set::VerifyingKey;
 use crate::keys::Keys;
+use crate::open_streams::OpenStreams;
 use crate::unverified::{MAX_TOKEN_BYTES, UnverifiedToken};
 use crate::verified::VerifiedToken;
 
@@ -66,6 +67,7 @@ pub struct TokenVerifier {
     keys: Keys,
     clock: Arc<dyn Clock>,
     remembered: Arc<Cache<Box<str>, Remembered>>,
+    open_streams: Arc<OpenStreams>,
     on_decision: Option<Hook>,
 }
 
@@ -89,6 +91,7 @@ impl TokenVerifier {
             keys,
             clock,
             remembered: Arc::new(Cache::new(REMEMBERED_TOKENS)),
+            open_streams: Arc::default(),
             on_decision: None,
         }
     }
@@ -118,7 +121,7 @@ impl TokenVerifier {
     /// looked at before the signature holds.
     pub fn verify(&self, token: &str) -> Result<VerifiedToken, VerifyError> {
         let decision = self.decide(token);
-        self.report(&decision);
+        self.take_note(&decision);
         decision
     }
 
@@ -129,8 +132,27 @@ impl TokenVerifier {
     /// As [`verify`](Self::verify), and when there is no token or more than one.
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<VerifiedToken, VerifyError> {
         let decision = bearer::token(headers).and_then(|token| self.decide(token));
-        self.report(&decision);
+        self.take_note(&decision);
         decision
+    }
+
+    /// The streams that a newer token of their session keeps open.
+    pub(crate) fn open_streams(&self) -> &OpenStreams {
+        &self.open_streams
+    }
+
+    /// Whether a token that was good when it came is good still.
+    pub(crate) fn recheck(&self, token: &VerifiedToken) -> Result<(), VerifyError> {
+        self.check_now(token, self.now())
+    }
+
+    /// How long a token is still accepted, by the same clock as `recheck`'s.
+    pub(crate) fn remaining(&self, token: &VerifiedToken) -> SignedDuration {
+        token.expires_at().duration_since(self.now()) + LEEWAY
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn decide(&self, token: &str) -> Result<VerifiedToken, VerifyError> {
@@ -140,7 +162,7 @@ impl TokenVerifier {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(VerifyError::TooLarge);
         }
-        let now = self.clock.now();
+        let now = self.now();
         if let Some(verified) = self.recall(token)? {
             let still_good = self.check_now(&verified, now);
             return still_good
@@ -220,10 +242,13 @@ impl TokenVerifier {
         self.remembered.remove(token);
     }
 
-    fn report(&self, decision: &Result<VerifiedToken, VerifyError>) {
-        if let Err(error) = decision {
-            let cause = std::error::Error::source(error);
-            tracing::debug!(reason = error.reason(), cause, "token refused: {error}");
+    fn take_note(&self, decision: &Result<VerifiedToken, VerifyError>) {
+        match decision {
+            Ok(token) => self.open_streams.renew(token),
+            Err(error) => {
+                let cause = std::error::Error::source(error);
+                tracing::debug!(reason = error.reason(), cause, "token refused: {error}");
+            }
         }
         if let Some(hook) = &self.on_decision {
             hook(decision.as_ref());

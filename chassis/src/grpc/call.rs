@@ -51,11 +51,13 @@ impl<A> Calls<A> {
 
 type CallFuture = Pin<Box<dyn Future<Output = Result<Response<MeasuredBody>, BoxError>> + Send>>;
 
-impl<A, B> Service<Request<B>> for Calls<A>
+impl<A, R, B> Service<Request<B>> for Calls<A>
 where
-    A: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    A: Service<Request<Body>, Response = Response<R>> + Clone + Send + 'static,
     A::Error: Into<BoxError>,
     A::Future: Send + 'static,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
@@ -103,21 +105,23 @@ fn extend(request: &mut Request<Body>, id: &RequestId, trace: &TraceContext) {
     }
 }
 
-async fn answer<A>(
+async fn answer<A, R>(
     calls: Calls<A>,
     request: Request<Body>,
     method: Method,
     id: RequestId,
 ) -> Response<MeasuredBody>
 where
-    A: Service<Request<Body>, Response = Response<Body>>,
+    A: Service<Request<Body>, Response = Response<R>>,
     A::Error: Into<BoxError>,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
 {
     let mut measurement = calls.meter.start(method);
     let granted = deadline::granted(request.headers(), calls.deadline);
     let guarded = AssertUnwindSafe(calls.guarded.oneshot(request)).catch_unwind();
     let mut response = match tokio::time::timeout(granted, guarded).await {
-        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Ok(response))) => response.map(Body::new),
         Ok(Ok(Err(error))) => Status::from_error(error.into()).into_http(),
         Ok(Err(panic)) => after_panic(&*panic).into_http(),
         Err(_) => late().into_http(),

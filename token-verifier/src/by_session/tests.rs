@@ -4,7 +4,12 @@ use super::*;
 fn finds_a_sessions_entries_and_no_others() {
     let index = Arc::new(BySession::default());
     let places: Vec<_> = (0..100_u128)
-        .flat_map(|session| [index.insert(session, session), index.insert(session, session)])
+        .flat_map(|session| {
+            [
+                index.insert(session, session),
+                index.insert(session, session),
+            ]
+        })
         .collect();
     for session in 0..100 {
         let found: Vec<_> = index.of(session).iter().map(|entry| **entry).collect();

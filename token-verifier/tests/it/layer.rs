@@ -1,6 +1,7 @@
 //! The layer: whom it lets pass, and what it tells the others.
 
 use std::convert::Infallible;
+use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,8 +10,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
 use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame};
 use token_verifier::testing::TestIssuer;
 use token_verifier::{Keys, RemoteOptions, TokenVerifier, VerifiedToken, VerifyTokenLayer, caller};
@@ -64,7 +65,18 @@ where
             async { Ok::<_, Infallible>(Response::new("handled".to_owned())) }
         }
     });
-    (layer.layer(handler).oneshot(request).await.unwrap(), seen)
+    let response = layer.layer(handler).oneshot(request).await.unwrap();
+    (collected(response).await, seen)
+}
+
+async fn collected<B>(response: Response<B>) -> Response<String>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Debug,
+{
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Response::from_parts(head, String::from_utf8(body.into()).unwrap())
 }
 
 async fn send<B: Send + 'static>(stage: &Stage, request: Request<B>) -> (Response<String>, Seen) {
@@ -384,11 +396,12 @@ async fn a_streamed_body_reaches_the_handler_whole() {
         .unwrap();
     let handler = service_fn(|request: Request<BoxBody<Bytes, Infallible>>| async {
         let body = request.into_body().collect().await.unwrap().to_bytes();
-        Ok::<_, Infallible>(Response::new(body))
+        Ok::<_, Infallible>(Response::new(Full::new(body)))
     });
     let guarded = VerifyTokenLayer::new(stage.verifier.clone()).layer(handler);
     let response = guarded.oneshot(request).await.unwrap();
-    assert_eq!(response.body(), &[0, 0, 1, 1, 2, 2][..]);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, &[0, 0, 1, 1, 2, 2][..]);
 }
 
 #[tokio::test]

@@ -1,0 +1,136 @@
+//! What watches over a request after it was let in: that its token is still good.
+//!
+//! A call that is answered at once costs nothing here. What is watched is set up when the
+//! handler first has to wait, or when a response turns out to have more than one frame.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::VerifyError;
+use crate::open_streams::OpenStream;
+use crate::verified::VerifiedToken;
+use crate::verifier::TokenVerifier;
+
+/// The guard of one request.
+pub(crate) struct Guard {
+    verifier: Arc<TokenVerifier>,
+    token: VerifiedToken,
+    /// In which protocol to say that it is over.
+    pub(crate) is_grpc: bool,
+    watch: Option<Pin<Box<Watch>>>,
+}
+
+pin_project! {
+    /// Who wakes the request's task when its token may have ended, or lives longer.
+    struct Watch {
+        open: Option<OpenStream>,
+        #[pin]
+        expiry: Sleep,
+    }
+}
+
+impl Guard {
+    pub(crate) fn new(verifier: Arc<TokenVerifier>, token: VerifiedToken, is_grpc: bool) -> Self {
+        Self {
+            verifier,
+            token,
+            is_grpc,
+            watch: None,
+        }
+    }
+
+    /// Looks now, if it watches at all: what was let in a moment ago is not asked again.
+    pub(crate) fn check(&mut self) -> Result<(), VerifyError> {
+        let Some(watch) = &mut self.watch else {
+            return Ok(());
+        };
+        watch.as_mut().take_newer(&self.verifier, &mut self.token);
+        self.verifier.recheck(&self.token)
+    }
+
+    /// Begins to watch: from here on [`check`](Self::check) looks, and newer tokens count.
+    pub(crate) fn watch(&mut self) {
+        self.watching();
+    }
+
+    /// Ready with the reason once the token has ended; otherwise whoever can end it, and
+    /// the clock, will wake the task.
+    pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<VerifyError> {
+        self.watching();
+        let Some(watch) = &mut self.watch else {
+            return Poll::Pending;
+        };
+        watch.as_mut().listen(cx);
+        watch.as_mut().take_newer(&self.verifier, &mut self.token);
+        loop {
+            if let Err(error) = self.verifier.recheck(&self.token) {
+                return Poll::Ready(error);
+            }
+            if watch.as_mut().project().expiry.poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            // The timer is our machine's, the token's end the issuer's.
+            let remaining = remaining(&self.verifier, &self.token);
+            watch.as_mut().expire_in(remaining);
+        }
+    }
+
+    fn watching(&mut self) {
+        let Self {
+            verifier, token, ..
+        } = self;
+        self.watch
+            .get_or_insert_with(|| Box::pin(Watch::over(verifier, token)));
+    }
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard")
+            .field("token", &self.token)
+            .field("is_watching", &self.watch.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Watch {
+    fn over(verifier: &TokenVerifier, token: &VerifiedToken) -> Self {
+        Self {
+            open: verifier.open_streams().add(token),
+            expiry: sleep(remaining(verifier, token)),
+        }
+    }
+
+    fn listen(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        if let Some(open) = self.project().open {
+            open.listen(cx.waker());
+        }
+    }
+
+    /// Goes on under the session's newer token, if there is one: with that it lives, and
+    /// with that it ends.
+    fn take_newer(mut self: Pin<&mut Self>, verifier: &TokenVerifier, token: &mut VerifiedToken) {
+        let this = self.as_mut().project();
+        let Some(newer) = this.open.as_ref().and_then(OpenStream::take_newer) else {
+            return;
+        };
+        *token = newer;
+        self.expire_in(remaining(verifier, token));
+    }
+
+    fn expire_in(self: Pin<&mut Self>, remaining: Duration) {
+        self.project().expiry.reset(Instant::now() + remaining);
+    }
+}
+
+/// How long the token is still accepted, and a moment more, so that the timer never
+/// fires early and goes round in circles.
+fn remaining(verifier: &TokenVerifier, token: &VerifiedToken) -> Duration {
+    const MOMENT: Duration = Duration::from_millis(1);
+    Duration::try_from(verifier.remaining(token)).unwrap_or_default() + MOMENT
+}
