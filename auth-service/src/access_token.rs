@@ -55,6 +55,8 @@ pub struct Issue<'a> {
 pub struct AccessToken {
     token: String,
     expires_in: Duration,
+    key_id: String,
+    issued_at: Timestamp,
 }
 
 /// Why there is no token.
@@ -80,12 +82,24 @@ impl AccessToken {
         Ok(Self {
             token,
             expires_in: Duration::from_secs(claims.exp.abs_diff(claims.iat)),
+            key_id: key.kid().to_owned(),
+            issued_at: Timestamp::from_second(claims.iat).expect("it was a timestamp's second"),
         })
     }
 
     /// The token itself.
     pub fn into_string(self) -> String {
         self.token
+    }
+
+    /// The `kid` of the key that signed it.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// Its `iat`.
+    pub fn issued_at(&self) -> Timestamp {
+        self.issued_at
     }
 
     /// From its issue to its expiry.

@@ -23,6 +23,7 @@ pub mod limits;
 mod maintenance;
 mod metrics;
 pub mod password;
+pub mod revocations;
 mod server;
 pub mod session;
 pub mod sessions;

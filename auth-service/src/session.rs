@@ -96,6 +96,16 @@ impl SessionId {
         let id = Uuid::try_parse(text).ok()?;
         (id.hyphenated().to_string() == text).then_some(Self(id))
     }
+
+    /// The UUID's bytes, which is how the revocation log names a session.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// From what [`SessionId::as_bytes`] gave.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
 }
 
 impl fmt::Display for SessionId {

@@ -175,7 +175,7 @@ impl Sessions {
         };
         let ended = self
             .store
-            .end_other_sessions(&session.subject, session.id)
+            .end_other_sessions(&session.subject, session.id, now)
             .await?;
         if let Some(ended) = &ended {
             info!(
@@ -205,15 +205,15 @@ impl Sessions {
             return Ok(None);
         };
         if !session.is_live(now) {
-            self.bury(secret, &session).await;
+            self.bury(secret, &session, now).await;
             return Ok(None);
         }
         Ok(Some(self.touch(session, now).await))
     }
 
     /// A session once seen expired stays so, even if the clock goes back afterwards.
-    async fn bury(&self, secret: &SecretHash, session: &Session) {
-        match self.store.end_session(secret).await {
+    async fn bury(&self, secret: &SecretHash, session: &Session, now: Timestamp) {
+        match self.store.end_session(secret, now).await {
             Ok(_) => {
                 info!(event = "session.expired", session.id = %session.id, "session expired");
             }

@@ -1,8 +1,8 @@
 //! What the auth service keeps, as traits as small as their callers need.
 //!
 //! Every method that changes more than one thing does so in one transaction, and
-//! every method that ends sessions says which: that is where the revocation log
-//! will append, in the same transaction. One behaviour suite (`store/tests.rs`)
+//! every method that ends sessions appends an entry for each to the revocation log in
+//! the same transaction, and says which. One behaviour suite (`store/tests.rs`)
 //! holds every implementation to the same answers.
 
 pub mod sqlite;
@@ -19,6 +19,7 @@ use crate::account::Account;
 use crate::email::Email;
 use crate::limits::{BucketKey, Charge, Verdict};
 use crate::password::PasswordHash;
+use crate::revocations::{Head, Revocation};
 use crate::session::{SecretHash, Session, SessionId, Touch};
 
 /// Most sessions a listing returns; also the most a subject may have (CS-17).
@@ -125,7 +126,8 @@ pub trait AccountStore: Send + Sync + 'static {
     /// The account of this subject.
     async fn find_account(&self, subject: &Subject) -> Result<Option<Account>, StoreError>;
 
-    /// Makes the account and its first session.
+    /// Makes the account and its first session. What it ends, it ends at the moment that
+    /// session was made.
     async fn register(
         &self,
         account: &Account,
@@ -134,7 +136,8 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// Makes a session for an account whose hash is still `verified`, sets `rehashed`
     /// if there is one, and ends the oldest sessions past
-    /// [`MAX_SESSIONS_PER_SUBJECT`].
+    /// [`MAX_SESSIONS_PER_SUBJECT`]. What it ends, it ends at the moment that session was
+    /// made.
     async fn sign_in(
         &self,
         session: &NewSession,
@@ -142,7 +145,8 @@ pub trait AccountStore: Send + Sync + 'static {
         rehashed: Option<&PasswordHash>,
     ) -> Result<SignedIn, StoreError>;
 
-    /// Sets a new password, gives the session a new secret and ends all others.
+    /// Sets a new password, gives the session a new secret and ends all others at the
+    /// moment that its person proved who they are.
     async fn change_password(&self, change: &PasswordChange)
     -> Result<PasswordChanged, StoreError>;
 }
@@ -165,7 +169,11 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn touch_session(&self, touch: &Touch) -> Result<bool, StoreError>;
 
     /// Ends the session whose secret has this hash, and no other.
-    async fn end_session(&self, secret: &SecretHash) -> Result<Option<SessionId>, StoreError>;
+    async fn end_session(
+        &self,
+        secret: &SecretHash,
+        now: Timestamp,
+    ) -> Result<Option<SessionId>, StoreError>;
 
     /// Ends the session whose secret has this hash or, if that one was replaced, the
     /// session that took its place less than [`crate::session::REPLACED_GRACE`] before
@@ -191,6 +199,7 @@ pub trait SessionStore: Send + Sync + 'static {
         &self,
         subject: &Subject,
         kept: SessionId,
+        now: Timestamp,
     ) -> Result<Option<Vec<SessionId>>, StoreError>;
 
     /// The subject's sessions that are live at `now`, newest first, at most
@@ -201,12 +210,62 @@ pub trait SessionStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Vec<Session>, StoreError>;
 
-    /// Ends up to `at_most` sessions that are no longer live at `now`.
+    /// Ends up to `at_most` sessions that are no longer live at `now`. Those that no
+    /// token can have outlived need no entry in the log.
     async fn end_expired_sessions(
         &self,
         now: Timestamp,
         at_most: u32,
     ) -> Result<Vec<SessionId>, StoreError>;
+}
+
+/// What an operator does by hand.
+#[async_trait]
+pub trait OperatorStore: Send + Sync + 'static {
+    /// Ends a session. False: there is none with this id.
+    async fn revoke_session(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Ends every session of a subject, and revokes every token issued to it until `now`.
+    async fn revoke_subject(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Disables an account: nobody can sign in to it, its sessions end, and every token
+    /// issued to it is revoked. The same again if it is disabled already. None: there is
+    /// no such account.
+    async fn disable_account(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> Result<Option<Vec<SessionId>>, StoreError>;
+
+    /// Lets an account be signed in to again. False: there is no such account.
+    async fn enable_account(&self, subject: &Subject) -> Result<bool, StoreError>;
+}
+
+/// The revocation log: one total order, in which no reader can skip an entry.
+#[async_trait]
+pub trait RevocationLog: Send + Sync + 'static {
+    /// Where it ends. Every entry up to there is committed: whoever reads on from a head
+    /// misses nothing.
+    async fn head(&self) -> Result<Head, StoreError>;
+
+    /// The entries after this one in the order of the log, at most `limit`.
+    async fn read_after(&self, seq: u64, limit: u32) -> Result<Vec<Revocation>, StoreError>;
+
+    /// Drops up to `at_most` entries that concern no living token at `now`. The head
+    /// stays where it is.
+    async fn drop_expired_revocations(
+        &self,
+        now: Timestamp,
+        at_most: u32,
+    ) -> Result<u64, StoreError>;
+
+    /// Returns when this program has appended since it last returned, or may have. It is
+    /// a hint for one reader: what other programs append it may not notice.
+    async fn appended(&self);
 }
 
 /// What limits count, so that a restart forgets none of it.

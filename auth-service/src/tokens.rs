@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use token_verifier::Clock;
 
 use crate::access_token::{AccessToken, AccessTokenError, Bearer, Issue};
@@ -93,6 +94,9 @@ impl Tokens {
     }
 
     /// A token for one audience on behalf of a session.
+    ///
+    /// It says that it was issued before the session was looked up, so that it is never
+    /// younger than a revocation which the look-up did not see.
     pub async fn exchange(
         &self,
         caller: &Workload,
@@ -101,11 +105,12 @@ impl Tokens {
     ) -> Result<Exchanged, TokenError> {
         let audience = self.known(audience)?;
         let secret = secret.ok_or(TokenError::SessionInvalid)?;
+        let now = self.parts.clock.now();
         let session = self.parts.sessions.get(secret).await?;
         let Some(session) = session else {
             return Err(self.not_live(secret).await?);
         };
-        let token = self.issue(caller, Bearer::Session(&session), audience)?;
+        let token = self.issue(caller, Bearer::Session(&session), audience, now)?;
         Ok(Exchanged { token, session })
     }
 
@@ -122,7 +127,7 @@ impl Tokens {
     /// A token for one audience on behalf of nobody.
     pub fn anonymous(&self, caller: &Workload, audience: &str) -> Result<AccessToken, TokenError> {
         let audience = self.known(audience)?;
-        self.issue(caller, Bearer::Anonymous, audience)
+        self.issue(caller, Bearer::Anonymous, audience, self.parts.clock.now())
     }
 
     /// The audience as the settings spell it: exactly.
@@ -136,6 +141,7 @@ impl Tokens {
         caller: &Workload,
         bearer: Bearer<'_>,
         audience: &str,
+        now: Timestamp,
     ) -> Result<AccessToken, TokenError> {
         let parts = &self.parts;
         let mut random = [0; 16];
@@ -146,7 +152,7 @@ impl Tokens {
             client_id: caller.name(),
             ttl: parts.ttl,
             random,
-            now: parts.clock.now(),
+            now,
         };
         Ok(AccessToken::issue(
             bearer,

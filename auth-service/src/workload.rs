@@ -52,6 +52,10 @@ pub enum Permission {
     Sessions,
     /// Get access tokens.
     Exchange,
+    /// Follow the revocation log.
+    Watch,
+    /// Do what operators do by hand.
+    Operate,
 }
 
 /// A workload as the settings name it.

@@ -159,6 +159,8 @@ fn token_ends_with_its_ttl_or_its_session_and_never_later() {
 fn prints_no_token() {
     let token = AccessToken {
         token: "secret".to_owned(),
+        key_id: "kid".to_owned(),
+        issued_at: crate::fixtures::start(),
         expires_in: DEFAULT_TTL,
     };
     assert!(!format!("{token:?}").contains("secret"));

@@ -22,6 +22,8 @@ pub(super) async fn exchange_session(
     let exchanged = result?;
     Ok(ExchangeSessionResponse {
         expires_in: Some(messages::duration(exchanged.token.expires_in())),
+        key_id: exchanged.token.key_id().to_owned(),
+        issued_at: Some(messages::timestamp(exchanged.token.issued_at())),
         access_token: exchanged.token.into_string(),
         kind: messages::kind(exchanged.session.kind).into(),
         session_id: exchanged.session.id.to_string(),

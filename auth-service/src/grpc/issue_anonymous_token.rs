@@ -20,6 +20,8 @@ pub(super) fn issue_anonymous_token(
     let token = result?;
     Ok(IssueAnonymousTokenResponse {
         expires_in: Some(messages::duration(token.expires_in())),
+        key_id: token.key_id().to_owned(),
+        issued_at: Some(messages::timestamp(token.issued_at())),
         access_token: token.into_string(),
     })
 }

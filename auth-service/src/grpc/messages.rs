@@ -86,7 +86,7 @@ pub(super) fn duration(span: std::time::Duration) -> prost_types::Duration {
 }
 
 /// Protobuf counts nanoseconds forward even before 1970.
-fn timestamp(instant: Timestamp) -> prost_types::Timestamp {
+pub(super) fn timestamp(instant: Timestamp) -> prost_types::Timestamp {
     let nanos = instant.as_nanosecond();
     let billion = 1_000_000_000;
     prost_types::Timestamp {

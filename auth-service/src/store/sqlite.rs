@@ -5,14 +5,18 @@
 
 mod accounts;
 mod limits;
+mod operator;
+mod revocations;
 mod rows;
 mod sessions;
 mod signing_keys;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use chassis::sqlite::{Database, is_unavailable};
 use sqlx::migrate::MigrateError;
+use tokio::sync::Notify;
 
 use super::StoreError;
 
@@ -20,6 +24,8 @@ use super::StoreError;
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     database: Database,
+    /// Rung after each commit that may have appended to the revocation log.
+    appended: Arc<Notify>,
 }
 
 /// Why the database cannot be used.
@@ -44,7 +50,10 @@ impl SqliteStore {
         database
             .migrate(sqlx::migrate!("migrations/sqlite"))
             .await?;
-        Ok(Self { database })
+        Ok(Self {
+            database,
+            appended: Arc::default(),
+        })
     }
 
     #[cfg(test)]

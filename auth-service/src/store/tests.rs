@@ -18,8 +18,8 @@ use crate::fixtures::{at, start};
 use crate::session::{SessionSecret, SessionTtls};
 
 /// All traits at once.
-pub(super) trait Store: AccountStore + SessionStore + SigningKeyStore {}
-impl<T: AccountStore + SessionStore + SigningKeyStore> Store for T {}
+pub(super) trait Store: AccountStore + SessionStore + SigningKeyStore + RevocationLog + OperatorStore {}
+impl<T: AccountStore + SessionStore + SigningKeyStore + RevocationLog + OperatorStore> Store for T {}
 
 macro_rules! on_every_store {
     ($($case:ident),* $(,)?) => {

@@ -10,7 +10,7 @@ use super::{SqliteStore, sessions, violates_unique};
 use crate::account::Account;
 use crate::email::Email;
 use crate::password::PasswordHash;
-use crate::session::SessionId;
+use crate::session::{Session, SessionId};
 use crate::store::{
     AccountStore, NewSession, PasswordChange, PasswordChanged, Registered, SignedIn, StoreError,
 };
@@ -46,7 +46,7 @@ impl AccountStore for SqliteStore {
         let Some(ended) = put_in_place(&mut transaction, session).await? else {
             return Ok(Registered::ReplacedGone);
         };
-        transaction.commit().await?;
+        self.commit(transaction).await?;
         Ok(Registered::Done { ended })
     }
 
@@ -65,9 +65,9 @@ impl AccountStore for SqliteStore {
         let Some(mut ended) = put_in_place(&mut transaction, session).await? else {
             return Ok(SignedIn::ReplacedGone);
         };
-        let made = session.session.id;
-        ended.extend(sessions::delete_past_limit(&mut transaction, subject, made).await?);
-        transaction.commit().await?;
+        let Session { id, created_at, .. } = session.session;
+        ended.extend(sessions::delete_past_limit(&mut transaction, subject, id, created_at).await?);
+        self.commit(transaction).await?;
         Ok(SignedIn::Done { ended })
     }
 
@@ -87,9 +87,10 @@ impl AccountStore for SqliteStore {
         {
             return Ok(PasswordChanged::Gone);
         }
-        let kept = change.session.id;
-        let ended = sessions::delete_others(&mut transaction, subject, kept).await?;
-        transaction.commit().await?;
+        let kept = &change.session;
+        let now = kept.authenticated_at.unwrap_or(kept.created_at);
+        let ended = sessions::delete_others(&mut transaction, subject, kept.id, now).await?;
+        self.commit(transaction).await?;
         Ok(PasswordChanged::Done { ended })
     }
 }
@@ -124,7 +125,7 @@ async fn put_in_place(
 ) -> Result<Option<Vec<SessionId>>, StoreError> {
     let mut ended = Vec::new();
     if let Some(replaced) = &session.replaces {
-        match sessions::delete_by_secret(connection, replaced).await? {
+        match sessions::delete_by_secret(connection, replaced, session.session.created_at).await? {
             Some(id) => ended.push(id),
             None => return Ok(None),
         }

@@ -6,7 +6,9 @@ use sqlx::SqliteConnection;
 use token_verifier::Subject;
 
 use super::SqliteStore;
+use super::revocations::append_sessions;
 use super::rows::{SessionRow, kind_text, read_id, read_ids};
+use crate::revocations::entry::ENTRY_LIFE;
 use crate::session::{REPLACED_GRACE, SecretHash, Session, SessionId, Touch};
 use crate::store::{MAX_SESSIONS_PER_SUBJECT, NewSession, SessionStore, StoreError};
 
@@ -19,11 +21,14 @@ impl SessionStore for SqliteStore {
     }
 
     async fn find_session(&self, secret: &SecretHash) -> Result<Option<Session>, StoreError> {
-        let row: Option<SessionRow> =
-            sqlx::query_as("SELECT * FROM sessions WHERE secret_hash = ?")
-                .bind(secret.as_bytes())
-                .fetch_optional(self.database.readers())
-                .await?;
+        let row: Option<SessionRow> = sqlx::query_as(
+            "SELECT * FROM sessions WHERE secret_hash = ? AND NOT EXISTS \
+                     (SELECT 1 FROM accounts WHERE accounts.subject = sessions.subject \
+                      AND disabled_at IS NOT NULL)",
+        )
+        .bind(secret.as_bytes())
+        .fetch_optional(self.database.readers())
+        .await?;
         row.map(SessionRow::into_session).transpose()
     }
 
@@ -50,10 +55,14 @@ impl SessionStore for SqliteStore {
         Ok(touched.rows_affected() == 1)
     }
 
-    async fn end_session(&self, secret: &SecretHash) -> Result<Option<SessionId>, StoreError> {
+    async fn end_session(
+        &self,
+        secret: &SecretHash,
+        now: Timestamp,
+    ) -> Result<Option<SessionId>, StoreError> {
         let mut transaction = self.database.write().await?;
-        let ended = delete_by_secret(&mut transaction, secret).await?;
-        transaction.commit().await?;
+        let ended = delete_by_secret(&mut transaction, secret, now).await?;
+        self.commit(transaction).await?;
         Ok(ended)
     }
 
@@ -63,11 +72,11 @@ impl SessionStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Option<SessionId>, StoreError> {
         let mut transaction = self.database.write().await?;
-        let mut ended = delete_by_secret(&mut transaction, secret).await?;
+        let mut ended = delete_by_secret(&mut transaction, secret, now).await?;
         if ended.is_none() {
             ended = delete_young_successor(&mut transaction, secret, now).await?;
         }
-        transaction.commit().await?;
+        self.commit(transaction).await?;
         Ok(ended)
     }
 
@@ -77,20 +86,27 @@ impl SessionStore for SqliteStore {
         id: SessionId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let ended =
+        let mut transaction = self.database.write().await?;
+        let deleted =
             sqlx::query("DELETE FROM sessions WHERE id = ? AND subject = ? AND expires_at > ?")
                 .bind(id.to_string())
                 .bind(subject.as_str())
                 .bind(now.as_millisecond())
-                .execute(self.database.writer())
+                .execute(&mut *transaction)
                 .await?;
-        Ok(ended.rows_affected() == 1)
+        if deleted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        append_sessions(&mut transaction, [id], now).await?;
+        self.commit(transaction).await?;
+        Ok(true)
     }
 
     async fn end_other_sessions(
         &self,
         subject: &Subject,
         kept: SessionId,
+        now: Timestamp,
     ) -> Result<Option<Vec<SessionId>>, StoreError> {
         let mut transaction = self.database.write().await?;
         let stays: i64 = sqlx::query_scalar(
@@ -103,8 +119,8 @@ impl SessionStore for SqliteStore {
         if stays == 0 {
             return Ok(None);
         }
-        let ended = delete_others(&mut transaction, subject, kept).await?;
-        transaction.commit().await?;
+        let ended = delete_others(&mut transaction, subject, kept, now).await?;
+        self.commit(transaction).await?;
         Ok(Some(ended))
     }
 
@@ -131,18 +147,28 @@ impl SessionStore for SqliteStore {
         at_most: u32,
     ) -> Result<Vec<SessionId>, StoreError> {
         let mut transaction = self.database.write().await?;
-        let ids = sqlx::query_scalar(
+        let rows: Vec<(String, bool)> = sqlx::query_as(
             "DELETE FROM sessions WHERE secret_hash IN \
-                 (SELECT secret_hash FROM sessions WHERE expires_at <= ? \
-                  ORDER BY expires_at LIMIT ?) \
-             RETURNING id",
+                 (SELECT secret_hash FROM sessions WHERE expires_at <= ?1 \
+                  ORDER BY expires_at LIMIT ?2) \
+             RETURNING id, expires_at < absolute_expires_at AND expires_at > ?3",
         )
         .bind(now.as_millisecond())
         .bind(i64::from(at_most))
+        .bind(now.as_millisecond() - ENTRY_LIFE.as_millis() as i64)
         .fetch_all(&mut *transaction)
         .await?;
-        transaction.commit().await?;
-        read_ids(ids)
+        let mut ended = Vec::with_capacity(rows.len());
+        for (id, is_outlived) in rows {
+            let id = read_id(&id)?;
+            // No token outlives the absolute expiry of its session; an idle one may.
+            if is_outlived {
+                append_sessions(&mut transaction, [id], now).await?;
+            }
+            ended.push(id);
+        }
+        self.commit(transaction).await?;
+        Ok(ended)
     }
 }
 
@@ -179,13 +205,16 @@ pub(super) async fn insert(
 pub(super) async fn delete_by_secret(
     connection: &mut SqliteConnection,
     secret: &SecretHash,
+    now: Timestamp,
 ) -> Result<Option<SessionId>, StoreError> {
     let id: Option<String> =
         sqlx::query_scalar("DELETE FROM sessions WHERE secret_hash = ? RETURNING id")
             .bind(secret.as_bytes())
-            .fetch_optional(connection)
+            .fetch_optional(&mut *connection)
             .await?;
-    id.as_deref().map(read_id).transpose()
+    let ended = id.as_deref().map(read_id).transpose()?;
+    append_sessions(connection, ended, now).await?;
+    Ok(ended)
 }
 
 /// A session is replaced once, so there is at most one.
@@ -200,22 +229,27 @@ async fn delete_young_successor(
     )
     .bind(secret.as_bytes())
     .bind(now.as_millisecond() - REPLACED_GRACE.as_millis() as i64)
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    id.as_deref().map(read_id).transpose()
+    let ended = id.as_deref().map(read_id).transpose()?;
+    append_sessions(connection, ended, now).await?;
+    Ok(ended)
 }
 
 pub(super) async fn delete_others(
     connection: &mut SqliteConnection,
     subject: &Subject,
     kept: SessionId,
+    now: Timestamp,
 ) -> Result<Vec<SessionId>, StoreError> {
     let ids = sqlx::query_scalar("DELETE FROM sessions WHERE subject = ? AND id <> ? RETURNING id")
         .bind(subject.as_str())
         .bind(kept.to_string())
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
-    read_ids(ids)
+    let ended = read_ids(ids)?;
+    append_sessions(connection, ended.iter().copied(), now).await?;
+    Ok(ended)
 }
 
 /// Ends the oldest sessions of a subject past the limit (CS-17), but not the one just
@@ -224,6 +258,7 @@ pub(super) async fn delete_past_limit(
     connection: &mut SqliteConnection,
     subject: &Subject,
     made: SessionId,
+    now: Timestamp,
 ) -> Result<Vec<SessionId>, StoreError> {
     let ids = sqlx::query_scalar(
         "DELETE FROM sessions WHERE secret_hash IN \
@@ -234,7 +269,9 @@ pub(super) async fn delete_past_limit(
     .bind(subject.as_str())
     .bind(made.to_string())
     .bind(i64::from(MAX_SESSIONS_PER_SUBJECT) - 1)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    read_ids(ids)
+    let ended = read_ids(ids)?;
+    append_sessions(connection, ended.iter().copied(), now).await?;
+    Ok(ended)
 }

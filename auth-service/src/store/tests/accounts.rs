@@ -280,7 +280,10 @@ async fn a_password_is_not_changed_without_its_session(store: &impl Store) {
     let (account, session) = registered(store, "ann@example.com").await;
     let other = user_session(&account.subject, start());
     store.sign_in(&other, &phc("first"), None).await.unwrap();
-    store.end_session(&session.secret_hash).await.unwrap();
+    store
+        .end_session(&session.secret_hash, start())
+        .await
+        .unwrap();
     let changed = store
         .change_password(&change(&session, &phc("second")))
         .await

@@ -141,7 +141,7 @@ impl Model {
             return;
         };
         let ended = store
-            .end_session(&self.ever[index].secret_hash)
+            .end_session(&self.ever[index].secret_hash, self.now)
             .await
             .unwrap();
         assert_eq!(ended.is_some(), self.is_there(index));
@@ -169,7 +169,10 @@ impl Model {
             return;
         };
         let Session { id, subject, .. } = self.ever[index].session.clone();
-        let ended = store.end_other_sessions(&subject, id).await.unwrap();
+        let ended = store
+            .end_other_sessions(&subject, id, self.now)
+            .await
+            .unwrap();
         assert_eq!(ended.is_some(), self.is_there(index));
         self.end_all_but(&subject, id, ended);
     }

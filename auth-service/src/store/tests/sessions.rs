@@ -54,7 +54,13 @@ async fn a_session_is_found_as_it_was_made(store: &impl Store) {
 async fn an_unknown_secret_finds_nothing(store: &impl Store) {
     let never = guest_session(start());
     assert_eq!(store.find_session(&never.secret_hash).await.unwrap(), None);
-    assert_eq!(store.end_session(&never.secret_hash).await.unwrap(), None);
+    assert_eq!(
+        store
+            .end_session(&never.secret_hash, start())
+            .await
+            .unwrap(),
+        None
+    );
 }
 
 fn touch(session: &NewSession, at: u64) -> Touch {
@@ -97,7 +103,10 @@ async fn a_touch_never_goes_back(store: &impl Store) {
 async fn a_touch_never_revives(store: &impl Store) {
     let guest = guest_session(start());
     store.create_session(&guest).await.unwrap();
-    store.end_session(&guest.secret_hash).await.unwrap();
+    store
+        .end_session(&guest.secret_hash, start())
+        .await
+        .unwrap();
     assert!(!store.touch_session(&touch(&guest, 60)).await.unwrap());
     assert_eq!(store.find_session(&guest.secret_hash).await.unwrap(), None);
 }
@@ -123,10 +132,19 @@ async fn a_session_ends_once(store: &impl Store) {
     let guest = guest_session(start());
     store.create_session(&guest).await.unwrap();
     assert_eq!(
-        store.end_session(&guest.secret_hash).await.unwrap(),
+        store
+            .end_session(&guest.secret_hash, start())
+            .await
+            .unwrap(),
         Some(guest.session.id)
     );
-    assert_eq!(store.end_session(&guest.secret_hash).await.unwrap(), None);
+    assert_eq!(
+        store
+            .end_session(&guest.secret_hash, start())
+            .await
+            .unwrap(),
+        None
+    );
     assert_eq!(store.find_session(&guest.secret_hash).await.unwrap(), None);
 }
 
@@ -177,7 +195,7 @@ async fn all_others_end_and_the_asking_one_stays(store: &impl Store) {
     sign_in(store, &second).await;
     sign_in(store, &third).await;
     let ended = store
-        .end_other_sessions(&ann.subject, second.session.id)
+        .end_other_sessions(&ann.subject, second.session.id, start())
         .await
         .unwrap();
     let mut ended = ended.unwrap();
@@ -193,7 +211,7 @@ async fn all_others_end_and_the_asking_one_stays(store: &impl Store) {
             .is_some()
     );
     let again = store
-        .end_other_sessions(&ann.subject, second.session.id)
+        .end_other_sessions(&ann.subject, second.session.id, start())
         .await
         .unwrap();
     assert_eq!(again, Some(vec![]));
@@ -203,9 +221,12 @@ async fn a_session_that_is_gone_ends_no_others(store: &impl Store) {
     let (ann, first) = registered(store, "ann@example.com").await;
     let second = user_session(&ann.subject, after(1));
     sign_in(store, &second).await;
-    store.end_session(&first.secret_hash).await.unwrap();
+    store
+        .end_session(&first.secret_hash, start())
+        .await
+        .unwrap();
     let ended = store
-        .end_other_sessions(&ann.subject, first.session.id)
+        .end_other_sessions(&ann.subject, first.session.id, start())
         .await
         .unwrap();
     assert_eq!(ended, None);
@@ -345,7 +366,7 @@ async fn signing_out_ends_what_just_took_the_place(store: &impl Store) {
     };
     let (old, session) = replace(1).await;
     assert_eq!(
-        store.end_session(&old).await.unwrap(),
+        store.end_session(&old, start()).await.unwrap(),
         None,
         "that one only"
     );

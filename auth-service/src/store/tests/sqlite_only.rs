@@ -165,7 +165,7 @@ async fn a_closed_store_is_unavailable() {
         matches!(found, Err(StoreError::Unavailable(_))),
         "{found:?}"
     );
-    let ended = store.end_session(&session.secret_hash).await;
+    let ended = store.end_session(&session.secret_hash, start()).await;
     assert!(
         matches!(ended, Err(StoreError::Unavailable(_))),
         "{ended:?}"
