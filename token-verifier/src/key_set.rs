@@ -147,6 +147,28 @@ impl KeySet {
         self.keys.keys().map(String::as_str)
     }
 
+    /// Whether both have the same keys under the same names.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.keys.len() == other.keys.len()
+            && self
+                .keys
+                .values()
+                .all(|key| other.get(&key.kid).is_some_and(|same| same.is_same(key)))
+    }
+
+    /// The set without keys of these names; `None` if nothing remains.
+    pub(crate) fn without(&self, is_unwanted: impl Fn(&str) -> bool) -> Option<Self> {
+        if !self.kids().any(&is_unwanted) {
+            return Some(self.clone());
+        }
+        let wanted = self.keys.iter().filter(|(kid, _)| !is_unwanted(kid));
+        let keys: BTreeMap<_, _> = wanted
+            .map(|(kid, key)| (kid.clone(), Arc::clone(key)))
+            .collect();
+        let keys = (!keys.is_empty()).then(|| Arc::new(keys))?;
+        Some(Self { keys })
+    }
+
     pub(crate) fn get(&self, kid: &str) -> Option<&Arc<VerifyingKey>> {
         self.keys.get(kid)
     }

@@ -2,17 +2,33 @@
 //!
 //! Reading it is wait-free: a reader takes whichever set is current, and a refresh puts
 //! a new one beside it and swaps the pointer. Nobody ever waits for a fetch.
+//!
+//! A set can come from the issuer's address and from its revocation feed. While the feed
+//! is heard it knows better: an answer that was asked for before that, or comes out of a
+//! copy that lags, neither takes away a key that the feed announced nor brings back one
+//! that it dropped.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::VerifyError;
-use crate::key_set::{KeySet, VerifyingKey};
-use crate::remote::{self, RemoteOptions};
+use crate::key_set::{JwksError, KeySet, VerifyingKey};
+use crate::remote::{self, FetchError, RemoteOptions};
+
+/// For how long after the last word from the feed its set stands against another that
+/// the address answers with. Longer than any instance of the issuer lags behind
+/// another, and far shorter than a key lives.
+const FEED_PREVAILS: Duration = Duration::from_secs(30);
+
+/// How many dropped names are remembered. The issuer drops one at each rotation.
+const MAX_DROPPED: usize = 64;
 
 /// The keys to verify with. Clones share them.
 #[derive(Clone)]
@@ -27,10 +43,28 @@ pub(crate) struct Shared {
     /// Rung when a token names a key that the current set lacks. It holds one ring,
     /// so a flood of them is as loud as one.
     pub(crate) unknown_kid: Notify,
+    /// Rung when there is another set, or word that the current one still is.
+    pub(crate) confirmed: Notify,
+    /// How long a set outlives its last confirmation. `None`: for ever.
+    max_stale: Option<Duration>,
+    /// Held by whoever writes.
+    feed: Mutex<FeedWord>,
 }
 
-struct Current {
+/// What the feed has said about keys.
+#[derive(Default)]
+struct FeedWord {
+    heard_at: Option<Instant>,
+    /// Names that a set had and a newer one, from the feed, had not; the oldest first. The
+    /// issuer never uses a name again, so only the feed itself can take that back.
+    dropped: VecDeque<String>,
+}
+
+pub(crate) struct Current {
     set: KeySet,
+    /// What the set was read from, if it may be saved.
+    pub(crate) document: Option<Bytes>,
+    pub(crate) confirmed_at: Instant,
     /// From when on the set is too old to trust. `None` for a fixed set.
     usable_until: Option<Instant>,
 }
@@ -62,7 +96,7 @@ impl Keys {
     /// # }
     /// ```
     pub fn remote(options: RemoteOptions) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::lasting(options.lifetime()));
         let driver = remote::drive(options, Arc::clone(&shared));
         (Self { shared }, driver)
     }
@@ -71,6 +105,28 @@ impl Keys {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.shared.is_ready()
+    }
+
+    /// Takes over the set that the issuer announces over its revocation feed, as it would
+    /// one from the issuer's address.
+    ///
+    /// While the feed [is heard](Self::confirmed_by_feed) no other set replaces this one,
+    /// and keys that it dropped stay dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`JwksError`] if it is no set that we accept. Then nothing changes.
+    pub fn install(&self, jwks: &[u8]) -> Result<(), JwksError> {
+        let set = KeySet::from_json(jwks)?;
+        self.shared
+            .install_from_feed(set, Bytes::copy_from_slice(jwks));
+        Ok(())
+    }
+
+    /// Notes that the feed still stands by the set it [announced](Self::install) last:
+    /// that is as good as having fetched it again.
+    pub fn confirmed_by_feed(&self) {
+        self.shared.confirmed_by_feed();
     }
 
     /// The key of this name, or a ring of the bell for whoever fetches keys.
@@ -101,22 +157,136 @@ impl fmt::Debug for Keys {
 }
 
 impl Shared {
-    pub(crate) fn install(&self, set: KeySet, usable_until: Option<Instant>) {
-        let current = Current { set, usable_until };
-        self.current.store(Some(Arc::new(current)));
+    /// Without keys yet; they will last for `max_stale` after each confirmation.
+    pub(crate) fn lasting(max_stale: Duration) -> Self {
+        Self {
+            max_stale: Some(max_stale),
+            ..Self::default()
+        }
     }
 
-    /// The same keys, confirmed by the issuer.
-    pub(crate) fn extend(&self, usable_until: Instant) {
-        let set = self.current.load().as_ref().map(|held| held.set.clone());
-        if let Some(set) = set {
-            self.install(set, Some(usable_until));
+    /// Takes over what the issuer's address answered to a request of `asked_at`. Returns
+    /// what is current by that; `None` if the feed knows better.
+    pub(crate) fn offer(
+        &self,
+        answer: &KeySet,
+        document: Bytes,
+        asked_at: Instant,
+    ) -> Result<Option<KeySet>, FetchError> {
+        let feed = self.writing();
+        if feed.prevails_at(asked_at) {
+            let agrees = self.extend_if(answer);
+            if !agrees {
+                tracing::info!("the issuer's address answers with other keys than its feed");
+            }
+            return Ok(agrees.then(|| answer.clone()));
         }
+        let set = answer
+            .without(|kid| feed.has_dropped(kid))
+            .ok_or(FetchError::Dropped)?;
+        let is_whole = set.is_same(answer);
+        self.install(set.clone(), is_whole.then_some(document));
+        Ok(Some(set))
+    }
+
+    /// Takes over a set that was saved `age` ago, if nothing newer has come.
+    pub(crate) fn restore(&self, set: KeySet, document: Bytes, age: Duration) -> bool {
+        let _writing = self.writing();
+        let now = Instant::now();
+        if self.current().is_some() {
+            return false;
+        }
+        self.store(Current {
+            set,
+            document: Some(document),
+            confirmed_at: now.checked_sub(age).unwrap_or(now),
+            usable_until: self.max_stale.map(|span| now + span.saturating_sub(age)),
+        });
+        true
+    }
+
+    /// The address confirms `set`, which it answered with before.
+    pub(crate) fn confirm(&self, set: &KeySet) {
+        let _writing = self.writing();
+        self.extend_if(set);
+    }
+
+    pub(crate) fn current(&self) -> Option<Arc<Current>> {
+        self.current.load_full()
     }
 
     pub(crate) fn is_ready(&self) -> bool {
         let current = self.current.load();
         current.as_ref().is_some_and(|current| current.is_usable())
+    }
+
+    fn install_from_feed(&self, set: KeySet, document: Bytes) {
+        let mut feed = self.writing();
+        feed.heard_at = Some(Instant::now());
+        feed.dropped.retain(|kid| set.get(kid).is_none());
+        if let Some(held) = self.current() {
+            let gone = held.set.kids().filter(|kid| set.get(kid).is_none());
+            feed.dropped.extend(gone.map(str::to_owned));
+        }
+        while feed.dropped.len() > MAX_DROPPED {
+            feed.dropped.pop_front();
+        }
+        self.install(set, Some(document));
+    }
+
+    fn confirmed_by_feed(&self) {
+        let mut feed = self.writing();
+        // Before its first set it has nothing to stand by.
+        if feed.heard_at.is_some() {
+            feed.heard_at = Some(Instant::now());
+            self.extend();
+        }
+    }
+
+    pub(crate) fn install(&self, set: KeySet, document: Option<Bytes>) {
+        let now = Instant::now();
+        self.store(Current {
+            set,
+            document,
+            confirmed_at: now,
+            usable_until: self.max_stale.map(|max_stale| now + max_stale),
+        });
+        self.confirmed.notify_one();
+    }
+
+    /// Confirms the current set if it has the keys of `set`.
+    fn extend_if(&self, set: &KeySet) -> bool {
+        let agrees = self.current().is_some_and(|held| held.set.is_same(set));
+        if agrees {
+            self.extend();
+        }
+        agrees
+    }
+
+    fn extend(&self) {
+        if let Some(held) = self.current() {
+            self.install(held.set.clone(), held.document.clone());
+        }
+    }
+
+    fn store(&self, current: Current) {
+        self.current.store(Some(Arc::new(current)));
+    }
+
+    fn writing(&self) -> MutexGuard<'_, FeedWord> {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FeedWord {
+    /// Whether what was asked for at this time may be older than what the feed said.
+    fn prevails_at(&self, asked_at: Instant) -> bool {
+        self.heard_at
+            .is_some_and(|heard_at| asked_at < heard_at + FEED_PREVAILS)
+    }
+
+    fn has_dropped(&self, kid: &str) -> bool {
+        self.dropped.iter().any(|dropped| dropped == kid)
     }
 }
 
@@ -127,3 +297,6 @@ impl Current {
         self.usable_until.is_none_or(|until| Instant::now() < until)
     }
 }
+
+#[cfg(test)]
+mod tests;

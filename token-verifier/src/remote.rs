@@ -13,11 +13,14 @@
 //! - A failure, whichever, leaves the last good set in place, up to
 //!   [`max_stale`](RemoteOptions::max_stale) after it was last confirmed. Then the
 //!   verifier fails closed.
+//! - With [`saved_at`](RemoteOptions::saved_at), the last good set outlives the process, too.
 //! - Intervals are stretched at random, so that replicas do not ask in step.
 
 mod http_fetch;
+mod saved;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,10 +29,12 @@ use http::{HeaderValue, StatusCode, Uri};
 use rand::RngExt as _;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::clock::{Clock, SystemClock};
 use crate::key_set::{JwksError, KeySet};
 use crate::keys::Shared;
 
 use http_fetch::HttpFetch;
+use saved::SavedKeys;
 
 /// Bounds for `max-age`: an issuer that says 0 is not asked all the time, and one that
 /// says a year does not keep a compromised key alive.
@@ -56,6 +61,8 @@ pub struct RemoteOptions {
     max_stale: Duration,
     timeout: Duration,
     on_fetch: Option<Hook>,
+    saved_at: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
 }
 
 /// Why an address cannot be a JWKS address.
@@ -94,6 +101,9 @@ pub enum FetchError {
     /// The document is not a set of keys that we accept.
     #[error("the document is refused")]
     Document(#[from] JwksError),
+    /// The document has no key that the issuer's feed has not dropped meanwhile.
+    #[error("the document has only keys that were dropped")]
+    Dropped,
 }
 
 impl RemoteOptions {
@@ -119,6 +129,8 @@ impl RemoteOptions {
             max_stale: Duration::from_secs(24 * 60 * 60),
             timeout: Duration::from_secs(5),
             on_fetch: None,
+            saved_at: None,
+            clock: Arc::new(SystemClock),
         })
     }
 
@@ -146,6 +158,29 @@ impl RemoteOptions {
         self
     }
 
+    /// Keeps the last good set in this file, for the next start when the issuer is away.
+    ///
+    /// What is found there counts as confirmed when it was saved. It is ignored, with a
+    /// line in the log, if it is older than [`max_stale`](Self::max_stale) or from the
+    /// future, comes from another address, is damaged, or could have been written by
+    /// somebody else; and so is a file that cannot be written. Nothing waits for it.
+    #[must_use]
+    pub fn saved_at(mut self, path: PathBuf) -> Self {
+        self.saved_at = Some(path);
+        self
+    }
+
+    /// The clock by which a saved set's age is told. The machine's unless set.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.max_stale
+    }
+
     /// Calls `hook` after every fetch, for metrics.
     #[must_use]
     pub fn on_fetch(
@@ -164,6 +199,7 @@ impl fmt::Debug for RemoteOptions {
             .field("min_interval", &self.min_interval)
             .field("max_stale", &self.max_stale)
             .field("timeout", &self.timeout)
+            .field("saved_at", &self.saved_at)
             .finish_non_exhaustive()
     }
 }
@@ -192,25 +228,35 @@ pub(crate) enum Content {
     },
 }
 
-pub(crate) fn drive(
-    options: RemoteOptions,
-    shared: Arc<Shared>,
-) -> impl Future<Output = ()> + Send + 'static {
+pub(crate) async fn drive(options: RemoteOptions, shared: Arc<Shared>) {
     let fetch = HttpFetch::new(options.uri.clone());
-    drive_with(options, shared, fetch)
+    drive_with(options, shared, fetch).await;
 }
 
 pub(crate) async fn drive_with(options: RemoteOptions, shared: Arc<Shared>, fetch: impl Fetch) {
+    let saved = SavedKeys::of(&options);
+    if let Some(saved) = &saved {
+        saved.restore(&shared).await;
+    }
+    let saving = async {
+        if let Some(saved) = saved {
+            saved.follow(&shared).await;
+        }
+    };
+    tokio::join!(fetch_for_ever(options, Arc::clone(&shared), fetch), saving);
+}
+
+async fn fetch_for_ever(options: RemoteOptions, shared: Arc<Shared>, fetch: impl Fetch) {
     let mut driver = Driver {
         options,
         shared,
         fetch,
-        etag: None,
+        answered: None,
         failures: 0,
     };
     loop {
         let began = Instant::now();
-        let outcome = driver.refresh().await;
+        let outcome = driver.refresh(began).await;
         driver.report(&outcome);
         driver.pause(began, outcome.ok()).await;
     }
@@ -220,26 +266,30 @@ struct Driver<F> {
     options: RemoteOptions,
     shared: Arc<Shared>,
     fetch: F,
-    /// The name of the document that is held.
-    etag: Option<HeaderValue>,
+    /// The last document and its name.
+    answered: Option<(KeySet, HeaderValue)>,
     /// In a row.
     failures: u32,
 }
 
 impl<F: Fetch> Driver<F> {
     /// Fetches once and installs what came. Returns how long that is fresh.
-    async fn refresh(&mut self) -> Result<Duration, FetchError> {
-        let fetch = self.fetch.fetch(self.etag.as_ref());
-        let fetched = timeout(self.options.timeout, fetch)
+    async fn refresh(&mut self, began: Instant) -> Result<Duration, FetchError> {
+        let etag = self.answered.as_ref().map(|(_, etag)| etag);
+        let fetched = timeout(self.options.timeout, self.fetch.fetch(etag))
             .await
             .map_err(|_| FetchError::Timeout)??;
-        let usable_until = Instant::now() + self.options.max_stale;
         match fetched.content {
-            Content::Unchanged => self.shared.extend(usable_until),
+            Content::Unchanged => {
+                if let Some((set, _)) = &self.answered {
+                    self.shared.confirm(set);
+                }
+            }
             Content::Document { bytes, etag } => {
                 let set = KeySet::from_json(&bytes)?;
-                self.shared.install(set, Some(usable_until));
-                self.etag = etag;
+                let current = self.shared.offer(&set, bytes, began)?;
+                // What was not taken must be answered in full again.
+                self.answered = current.zip(etag);
             }
         }
         let max_age = fetched.max_age.unwrap_or(DEFAULT_MAX_AGE);

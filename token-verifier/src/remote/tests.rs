@@ -93,7 +93,7 @@ fn start(answer: Answer, options: RemoteOptions) -> (Keys, Issuer) {
         answer: Arc::new(Mutex::new(answer)),
         asked: Arc::default(),
     };
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::lasting(options.lifetime()));
     tokio::spawn(drive_with(options, Arc::clone(&shared), issuer.clone()));
     (Keys::sharing(shared), issuer)
 }
@@ -328,12 +328,9 @@ async fn poisoned_sets_replace_nothing() {
 #[tokio::test(start_paused = true)]
 async fn keys_end_even_if_the_driver_is_gone() {
     let signer = TestIssuer::new("i");
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::lasting(Duration::from_secs(9)));
     let keys = Keys::sharing(Arc::clone(&shared));
-    shared.install(
-        signer.key_set(),
-        Some(Instant::now() + Duration::from_secs(9)),
-    );
+    shared.install(signer.key_set(), None);
     assert!(keys.is_ready());
     advance(Duration::from_secs(9)).await;
     assert!(!keys.is_ready());

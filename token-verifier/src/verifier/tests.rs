@@ -1,5 +1,7 @@
 //! What the verifier remembers. The ways to be wrong are in `tests/it`.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::*;
@@ -17,8 +19,12 @@ struct Stage {
 
 impl Stage {
     fn new(issuer: &TestIssuer) -> Self {
+        Self::of(issuer, Shared::default())
+    }
+
+    fn of(issuer: &TestIssuer, shared: Shared) -> Self {
         let clock = ManualClock::at(now());
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(shared);
         shared.install(issuer.key_set(), None);
         let expectations = Expectations {
             issuer: "http://issuer".to_owned(),
@@ -135,13 +141,14 @@ fn keeps_a_remembered_token_when_the_same_key_comes_in_a_new_document() {
     assert!(std::ptr::eq(first.claims(), second.claims()));
 }
 
-#[test]
-fn rejects_a_remembered_token_when_keys_are_too_old() {
+#[tokio::test(start_paused = true)]
+async fn rejects_a_remembered_token_when_keys_are_too_old() {
     let issuer = TestIssuer::new("http://issuer");
-    let stage = Stage::new(&issuer);
+    let max_stale = Duration::from_secs(9);
+    let stage = Stage::of(&issuer, Shared::lasting(max_stale));
     let token = token(&issuer);
     stage.verifier.verify(&token).unwrap();
-    stage.shared.extend(tokio::time::Instant::now());
+    tokio::time::advance(max_stale).await;
     assert_eq!(
         stage.verifier.verify(&token).unwrap_err().reason(),
         "keys_unavailable"
