@@ -171,6 +171,7 @@ fn outcome(error: &FetchError) -> &'static str {
         FetchError::Status(_) => "status",
         FetchError::ContentType => "content_type",
         FetchError::Document(_) => "document_refused",
+        FetchError::Dropped => "dropped",
     }
 }
 

@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 
+/// Of all streams of one connection together, in bytes that were not taken yet. h2 ends
+/// a connection once small frames worth half of it pile up unread, and a burst of small
+/// messages to a reader that was held up for a moment is no attack of our own peer.
+const CONNECTION_WINDOW: u32 = 16 << 20;
+
 /// How a channel behaves.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     /// For the TCP connection to stand.
     pub connect_timeout: Duration,
-    /// For a call until its first response; also sent as its `grpc-timeout` by calls
-    /// that set one.
+    /// For a call until the head of its response: a stream may go on longer. Also sent
+    /// as its `grpc-timeout` by calls that set one.
     pub request_timeout: Duration,
     /// Pings on the open connection, and how long their answer may take.
     pub keep_alive: Duration,
@@ -53,15 +58,7 @@ pub enum ConnectError {
 /// See [`ConnectError`]. That nobody answers is no error here: calls will say
 /// `UNAVAILABLE`.
 pub fn connect(address: &str, options: ConnectOptions) -> Result<Channel, ConnectError> {
-    let malformed = |source| ConnectError::Address {
-        address: address.to_owned(),
-        source,
-    };
-    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|e| malformed(Some(e)))?;
-    if !is_plain(endpoint.uri()) {
-        return Err(malformed(None));
-    }
-    let endpoint = endpoint
+    let endpoint = endpoint(address)?
         .user_agent(options.user_agent)
         .map_err(ConnectError::UserAgent)?
         .connect_timeout(options.connect_timeout)
@@ -70,8 +67,30 @@ pub fn connect(address: &str, options: ConnectOptions) -> Result<Channel, Connec
         .keep_alive_timeout(options.keep_alive)
         // A peer that vanished between bursts is noticed before the next one.
         .keep_alive_while_idle(true)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .tcp_nodelay(true);
     Ok(endpoint.connect_lazy())
+}
+
+/// Whether there can be a channel to `address`.
+///
+/// # Errors
+///
+/// See [`ConnectError`].
+pub fn check_address(address: &str) -> Result<(), ConnectError> {
+    endpoint(address).map(drop)
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
+    let malformed = |source| ConnectError::Address {
+        address: address.to_owned(),
+        source,
+    };
+    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|e| malformed(Some(e)))?;
+    if !is_plain(endpoint.uri()) {
+        return Err(malformed(None));
+    }
+    Ok(endpoint)
 }
 
 /// A scheme, a host and perhaps a port, and nothing that would be ignored.
