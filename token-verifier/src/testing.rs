@@ -1,7 +1,7 @@
 //! An issuer for tests, which signs whatever it is told to. Feature `testing`.
 //!
 //! Tests of other crates use it to be known callers; the tests of this one use it to
-//! forge.
+//! forge. And a revocation feed that says what it is told to.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -15,6 +15,10 @@ use serde_json::{Value, json};
 use crate::VerifyError;
 use crate::algorithm::Algorithm;
 use crate::key_set::KeySet;
+
+mod feed;
+
+pub use feed::TestFeed;
 
 /// An issuer with one key of its own.
 #[derive(Debug)]
