@@ -13,6 +13,8 @@ import urllib.request
 PROGRAMS = pathlib.Path(
     os.environ.get("XTASK_PROGRAMS", pathlib.Path(__file__).parents[3] / "target" / "debug")
 )
+# Says that nothing is revoked.
+FEED = pathlib.Path(__file__).parents[2] / "harness" / "feed.mjs"
 # Without the settings of whoever runs the tests: a program reads every `LATCHKEY_…`.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
 START_LIMIT_SECONDS = 60
@@ -109,6 +111,8 @@ class CartService(Program):
 
     def __init__(self, issuer, jwks_url):
         port, operations = free_port(), free_port()
+        self.feed = subprocess.Popen(["node", FEED], stdout=subprocess.PIPE, text=True)
+        feed = self.feed.stdout.readline().strip()
         self.address = f"127.0.0.1:{port}"
 
         def arguments(path):
@@ -118,8 +122,16 @@ class CartService(Program):
                 f'operations_listen = "127.0.0.1:{operations}"\n'
                 f'database = "{path}/cart.db"\n'
                 f'[tokens]\nissuer = "{issuer}"\naudience = "cart-service"\njwks_url = "{jwks_url}"\n'
+                f'saved_jwks = "{path}/jwks.json"\n'
+                f'[tokens.revocations]\nauth_address = "{feed}"\nworkload_key_file = "{path}/workload.pem"\n'
             )
             return ["--config", settings]
 
         super().__init__("cart-service", arguments)
         self.until("readiness", lambda: is_ready(f"127.0.0.1:{operations}"))
+
+    def stop(self):
+        super().stop()
+        self.feed.terminate()
+        self.feed.wait()
+        self.feed.stdout.close()
