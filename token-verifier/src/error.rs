@@ -2,6 +2,7 @@
 //! under which logs and metrics know it.
 
 use crate::claims::ClaimsError;
+use crate::revocations::RevocationError;
 use crate::unverified::MalformedToken;
 
 /// Why there is no [`VerifiedToken`](crate::VerifiedToken).
@@ -67,6 +68,12 @@ pub enum VerifyError {
     /// not the caller's.
     #[error("no keys to verify with")]
     KeysUnavailable,
+    /// The token's session, its subject's tokens, or its key was revoked.
+    #[error("the token is revoked")]
+    Revoked,
+    /// It is not known what is revoked, or not well enough. Our fault, not the caller's.
+    #[error("what is revoked is not known")]
+    RevocationsUnavailable,
 }
 
 impl VerifyError {
@@ -91,6 +98,8 @@ impl VerifyError {
         "expired",
         "not_yet_valid",
         "keys_unavailable",
+        "revoked",
+        "revocations_unavailable",
     ];
 
     /// The stable word for logs and metrics.
@@ -115,21 +124,24 @@ impl VerifyError {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::Revoked => "revoked",
+            Self::RevocationsUnavailable => "revocations_unavailable",
         }
     }
 
     /// Whether the question could not be answered, which says nothing about the caller.
     pub(crate) fn is_our_fault(&self) -> bool {
-        matches!(self, Self::KeysUnavailable)
+        matches!(self, Self::KeysUnavailable | Self::RevocationsUnavailable)
     }
 
-    /// What a stranger may know: `TOKEN_MISSING`, `TOKEN_INVALID` or
-    /// `KEYS_UNAVAILABLE`.
+    /// What a stranger may know: `TOKEN_MISSING`, `TOKEN_INVALID`, `KEYS_UNAVAILABLE` or
+    /// `REVOCATIONS_UNAVAILABLE`.
     #[must_use]
     pub fn public_reason(&self) -> &'static str {
         match self {
             Self::Missing => "TOKEN_MISSING",
             Self::KeysUnavailable => "KEYS_UNAVAILABLE",
+            Self::RevocationsUnavailable => "REVOCATIONS_UNAVAILABLE",
             Self::Ambiguous
             | Self::WrongScheme
             | Self::TooLarge
@@ -145,7 +157,17 @@ impl VerifyError {
             | Self::WrongIssuer
             | Self::WrongAudience
             | Self::Expired
-            | Self::NotYetValid => "TOKEN_INVALID",
+            | Self::NotYetValid
+            | Self::Revoked => "TOKEN_INVALID",
+        }
+    }
+}
+
+impl From<RevocationError> for VerifyError {
+    fn from(error: RevocationError) -> Self {
+        match error {
+            RevocationError::Revoked => Self::Revoked,
+            RevocationError::NoSnapshot | RevocationError::Stale => Self::RevocationsUnavailable,
         }
     }
 }

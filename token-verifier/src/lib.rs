@@ -74,6 +74,7 @@ mod open_streams;
 mod refusal;
 mod remote;
 mod renewal;
+mod revocations;
 mod service;
 mod subject;
 #[cfg(feature = "testing")]
@@ -92,6 +93,11 @@ pub use key_set::{JwksError, KeySet};
 pub use keys::Keys;
 pub use layer::VerifyTokenLayer;
 pub use remote::{FetchError, RemoteError, RemoteOptions};
+pub use revocations::{
+    Effects, Feed, FeedState, FollowOptions, Follower, FollowerHandle, GrpcFeed, OnStale,
+    OnStaleError, Resync, RevocationError, RevocationKeys, Revocations, Revoked, Subscription,
+    Target,
+};
 pub use service::{ResponseFuture, VerifyToken};
 pub use subject::{Subject, SubjectError, SubjectKind};
 pub use unverified::MalformedToken;

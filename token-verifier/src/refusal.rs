@@ -71,6 +71,7 @@ pub(crate) fn is_grpc(request: &HeaderMap) -> bool {
 fn status(error: &VerifyError, reason: &str) -> Status {
     let (code, message) = match error {
         VerifyError::KeysUnavailable => (Code::Unavailable, "keys unavailable"),
+        VerifyError::RevocationsUnavailable => (Code::Unavailable, "revocations unavailable"),
         _ => (Code::Unauthenticated, "unauthenticated"),
     };
     let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
@@ -80,7 +81,7 @@ fn status(error: &VerifyError, reason: &str) -> Status {
 fn plain<ResBody: Default>(error: &VerifyError) -> Response<ResBody> {
     let mut response = Response::new(ResBody::default());
     let (status, name, value) = match error {
-        VerifyError::KeysUnavailable => (
+        VerifyError::KeysUnavailable | VerifyError::RevocationsUnavailable => (
             StatusCode::SERVICE_UNAVAILABLE,
             RETRY_AFTER,
             RETRY_AFTER_SECONDS,

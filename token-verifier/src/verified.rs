@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::claims::{Actor, Claims};
+use crate::revocations::RevocationKeys;
 use crate::subject::Subject;
 
 /// Proof that a caller showed a valid token, and what it says.
@@ -21,14 +22,22 @@ struct Inner {
     claims: Claims,
     audience: String,
     key_id: String,
+    revocation_keys: RevocationKeys,
 }
 
 impl VerifiedToken {
     pub(crate) fn new(claims: Claims, audience: &str, key_id: &str) -> Self {
+        let revocation_keys = RevocationKeys::new(
+            claims.session_id.as_deref(),
+            claims.subject.as_str(),
+            key_id,
+            claims.issued_at,
+        );
         let inner = Arc::new(Inner {
             claims,
             audience: audience.to_owned(),
             key_id: key_id.to_owned(),
+            revocation_keys,
         });
         Self { inner }
     }
@@ -103,6 +112,13 @@ impl VerifiedToken {
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.inner.key_id
+    }
+
+    /// What can revoke the token: look it up with
+    /// [`Revocations::check`](crate::Revocations::check).
+    #[must_use]
+    pub fn revocation_keys(&self) -> &RevocationKeys {
+        &self.inner.revocation_keys
     }
 
     /// What the token is good for (`scope`), in the issuer's order.

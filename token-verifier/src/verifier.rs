@@ -14,6 +14,7 @@ use crate::error::VerifyError;
 use crate::key_set::VerifyingKey;
 use crate::keys::Keys;
 use crate::open_streams::OpenStreams;
+use crate::revocations::Revocations;
 use crate::unverified::{MAX_TOKEN_BYTES, UnverifiedToken};
 use crate::verified::VerifiedToken;
 
@@ -67,6 +68,7 @@ pub struct TokenVerifier {
     keys: Keys,
     clock: Arc<dyn Clock>,
     remembered: Arc<Cache<Box<str>, Remembered>>,
+    revocations: Option<Revocations>,
     open_streams: Arc<OpenStreams>,
     on_decision: Option<Hook>,
 }
@@ -91,9 +93,25 @@ impl TokenVerifier {
             keys,
             clock,
             remembered: Arc::new(Cache::new(REMEMBERED_TOKENS)),
+            revocations: None,
             open_streams: Arc::default(),
             on_decision: None,
         }
+    }
+
+    /// Refuses what is revoked, at every use of a token, and everything while that is not
+    /// known. Times are judged by the auth service's clock then, as the feed tells it.
+    /// Without this a revoked session's tokens are accepted until they expire.
+    #[must_use]
+    pub fn with_revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
+        self
+    }
+
+    /// What this verifier knows to be revoked, if it was told to ask.
+    #[must_use]
+    pub fn revocations(&self) -> Option<&Revocations> {
+        self.revocations.as_ref()
     }
 
     /// Calls `hook` with every decision, for metrics. It runs within the request, so
@@ -107,10 +125,12 @@ impl TokenVerifier {
         self
     }
 
-    /// Whether there are keys to verify with. While not, every token is refused.
+    /// Whether there are keys to verify with, and it is known what is revoked. While not,
+    /// every token is refused.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.keys.is_ready()
+        let knows_revocations = self.revocations.as_ref().is_none_or(Revocations::is_ready);
+        self.keys.is_ready() && knows_revocations
     }
 
     /// Decides about a token.
@@ -151,8 +171,10 @@ impl TokenVerifier {
         token.expires_at().duration_since(self.now()) + LEEWAY
     }
 
+    /// The issuer's time, which claims are written by, once it is known; ours until then.
     fn now(&self) -> Timestamp {
-        self.clock.now()
+        let issuer_now = self.revocations.as_ref().and_then(Revocations::issuer_now);
+        issuer_now.unwrap_or_else(|| self.clock.now())
     }
 
     fn decide(&self, token: &str) -> Result<VerifiedToken, VerifyError> {
@@ -167,7 +189,7 @@ impl TokenVerifier {
             let still_good = self.check_now(&verified, now);
             return still_good
                 .map(|()| verified)
-                .inspect_err(|_| self.forget(token));
+                .inspect_err(|error| self.forget_unless_ours(token, error));
         }
         let Remembered {
             token: verified,
@@ -207,12 +229,12 @@ impl TokenVerifier {
 
     /// What can become false of a token that was good a moment ago. Asked at every
     /// use, remembered or not.
-    #[expect(
-        clippy::unused_self,
-        reason = "what else can change, such as revocation, is asked of self here"
-    )]
     fn check_now(&self, token: &VerifiedToken, now: Timestamp) -> Result<(), VerifyError> {
-        check_times(token.claims(), now)
+        check_times(token.claims(), now)?;
+        match &self.revocations {
+            Some(revocations) => Ok(revocations.check(token.revocation_keys())?),
+            None => Ok(()),
+        }
     }
 
     /// A token that was verified before, if its key is still the issuer's.
@@ -238,6 +260,13 @@ impl TokenVerifier {
             .insert(text.into(), Remembered { token, key });
     }
 
+    /// A token that could not be judged is as good as before once it can.
+    fn forget_unless_ours(&self, token: &str, error: &VerifyError) {
+        if !error.is_our_fault() {
+            self.forget(token);
+        }
+    }
+
     fn forget(&self, token: &str) {
         self.remembered.remove(token);
     }
@@ -261,6 +290,7 @@ impl fmt::Debug for TokenVerifier {
         f.debug_struct("TokenVerifier")
             .field("expectations", &self.expectations)
             .field("keys", &self.keys)
+            .field("revocations", &self.revocations)
             .finish_non_exhaustive()
     }
 }
