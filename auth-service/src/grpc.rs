@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status};
 
 use crate::accounts::Accounts;
 use crate::metrics::AuthMetrics;
+use crate::revocations::Hub;
 use crate::sessions::Sessions;
 use crate::tokens::Tokens;
 use crate::workload::{Workload, workload};
@@ -35,6 +36,7 @@ mod messages;
 mod register;
 mod revoke_other_sessions;
 mod revoke_session;
+mod watch;
 
 /// Everything that RPCs work with.
 #[derive(Clone)]
@@ -45,6 +47,8 @@ pub(crate) struct Api {
     pub(crate) sessions: Sessions,
     /// Access tokens.
     pub(crate) tokens: Tokens,
+    /// Who follows the revocation log.
+    pub(crate) hub: Hub,
     /// What is counted.
     pub(crate) metrics: AuthMetrics,
 }
@@ -53,13 +57,15 @@ pub(crate) struct Api {
 /// user agent have some 4 KiB.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024;
 
-/// The three services.
+/// The services.
 pub(crate) fn routes(api: Api) -> Routes {
     let accounts = AccountServiceServer::new(api.clone());
     let sessions = SessionServiceServer::new(api.clone());
+    let revocations = watch::RevocationService(api.hub.clone());
     let tokens = TokenServiceServer::new(api);
     Routes::new(accounts.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(sessions.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(revocations)
         .add_service(tokens.max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
 

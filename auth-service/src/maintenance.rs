@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::readiness::Gate;
+use jiff::{SignedDuration, Timestamp};
 use token_verifier::Clock;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::limits::Limits;
 use crate::metrics::AuthMetrics;
 use crate::sessions::{PURGE_BATCH, Sessions};
-use crate::store::{SigningKeyStore, StoreError};
+use crate::store::{RevocationLog, SigningKeyStore, StoreError};
 
 /// How soon a database that is away, or back, shows in `/readyz`.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
@@ -26,6 +27,7 @@ const MAX_BATCHES: u32 = 100;
 pub(crate) struct Maintenance {
     pub(crate) sessions: Sessions,
     pub(crate) limits: Limits,
+    pub(crate) log: Arc<dyn RevocationLog>,
     pub(crate) keys: Arc<dyn SigningKeyStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: AuthMetrics,
@@ -40,12 +42,13 @@ impl Maintenance {
     async fn rounds(&self, database: Gate) {
         let mut ticks = tokio::time::interval(PROBE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let started = Started::now(&*self.clock);
         for round in (0..PURGE_EVERY).cycle() {
             ticks.tick().await;
             let reachable = self.probe().await;
             database.set(reachable);
             if reachable && round == 0 {
-                self.purge().await;
+                self.purge(started).await;
             }
         }
     }
@@ -64,12 +67,15 @@ impl Maintenance {
         }
     }
 
-    async fn purge(&self) {
+    async fn purge(&self, started: Started) {
         if let Err(error) = self.purge_sessions().await {
             report("sessions", &error);
         }
         if let Err(error) = self.purge_limits().await {
             report("limits", &error);
+        }
+        if let Err(error) = self.purge_revocations(started).await {
+            report("revocations", &error);
         }
     }
 
@@ -78,6 +84,19 @@ impl Maintenance {
             let ended = self.sessions.purge().await?.len();
             self.metrics.purged("session", ended as u64);
             if ended < PURGE_BATCH as usize {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn purge_revocations(&self, started: Started) -> Result<(), StoreError> {
+        let now = started.cautious_now(&*self.clock);
+        for _ in 0..MAX_BATCHES {
+            let dropped = self.log.drop_expired_revocations(now, PURGE_BATCH).await?;
+            self.metrics.purged("revocation", dropped);
+            if dropped < u64::from(PURGE_BATCH) {
                 break;
             }
             tokio::task::yield_now().await;
@@ -95,6 +114,33 @@ impl Maintenance {
             tokio::task::yield_now().await;
         }
         Ok(())
+    }
+}
+
+/// When this program started, by both clocks.
+#[derive(Clone, Copy)]
+struct Started {
+    at: Timestamp,
+    monotonic: Duration,
+}
+
+impl Started {
+    fn now(clock: &dyn Clock) -> Self {
+        Self {
+            at: clock.now(),
+            monotonic: clock.monotonic(),
+        }
+    }
+
+    /// The earlier of what the clock says and what it would say had nobody set it since:
+    /// if it is an hour ahead for a while, nothing is dropped that the right time needs.
+    fn cautious_now(self, clock: &dyn Clock) -> Timestamp {
+        let elapsed = clock.monotonic().saturating_sub(self.monotonic);
+        let steady = SignedDuration::try_from(elapsed)
+            .ok()
+            .and_then(|elapsed| self.at.checked_add(elapsed).ok());
+        let now = clock.now();
+        steady.map_or(now, |steady| steady.min(now))
     }
 }
 

@@ -5,8 +5,10 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, N
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 
 use crate::password::{HashingPool, HashingStats};
+use crate::revocations::RevocationKind;
 
 /// Counters of one auth service. Cheap to clone; clones are the same counters.
 #[derive(Clone, Default)]
@@ -16,6 +18,18 @@ pub struct AuthMetrics {
     logins: Family<ResultLabel, Counter>,
     sessions: Family<KindLabel, Counter>,
     purged: Family<KindLabel, Counter>,
+    revocations: Family<KindLabel, Counter>,
+    watchers: Gauge,
+    watchers_dropped: Counter,
+}
+
+/// Counts a watcher of the revocation log for as long as it lives.
+pub struct WatcherCount(Gauge);
+
+impl Drop for WatcherCount {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// A stable word from a fixed set: nothing that a client chose becomes a label.
@@ -60,6 +74,21 @@ impl AuthMetrics {
             "Rows dropped because they had expired, by kind",
             &new.purged,
         );
+        show(
+            "revocations_appended",
+            "Entries that this instance saw coming into the revocation log, by kind",
+            &new.revocations,
+        );
+        metrics.register(
+            "revocation_watchers",
+            "Callers that follow the revocation log",
+            new.watchers.clone(),
+        );
+        metrics.register(
+            "revocation_watchers_dropped",
+            "Callers that followed the revocation log too slowly",
+            new.watchers_dropped.clone(),
+        );
         new
     }
 
@@ -81,6 +110,23 @@ impl AuthMetrics {
     /// A session was made.
     pub fn session_created(&self, kind: &'static str) {
         self.sessions.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// An entry came into the revocation log.
+    pub fn revocation_appended(&self, kind: RevocationKind) {
+        let kind = kind.as_str();
+        self.revocations.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Somebody follows the revocation log until what is returned is dropped.
+    pub fn revocation_watcher(&self) -> WatcherCount {
+        self.watchers.inc();
+        WatcherCount(self.watchers.clone())
+    }
+
+    /// A watcher of the revocation log was too slow.
+    pub fn revocation_watcher_dropped(&self) {
+        self.watchers_dropped.inc();
     }
 
     /// Expired rows were dropped.

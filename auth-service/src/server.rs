@@ -24,6 +24,7 @@ use crate::limits::Limits;
 use crate::maintenance::{self, Maintenance};
 use crate::metrics::{AuthMetrics, HashingMetric};
 use crate::password::{HashingError, HashingPool};
+use crate::revocations::{Hub, HubParts};
 use crate::sessions::Sessions;
 use crate::signing_keys::{self, SharedSigningKeys, StartError};
 use crate::store::sqlite::{OpenError, SqliteStore};
@@ -121,7 +122,10 @@ pub async fn serve(
         stop.clone(),
     ));
     let (database, keys) = (readiness.gate("database"), readiness.gate("keys"));
-    let parts = Parts::open(&config, clock, &metrics).await?;
+    let log = readiness.gate("revocations");
+    // One server that fails takes the other down with it, and ends what watches.
+    let stop_serving = shutdown.child_token();
+    let parts = Parts::open(&config, clock, &metrics, stop_serving.clone()).await?;
     database.set(true);
     keys.set(true);
     let rounds = stop.child_token();
@@ -131,9 +135,10 @@ pub async fn serve(
         rounds.clone(),
     ));
 
+    tokio::spawn(parts.api.hub.clone().run(log));
     let doors = (listeners.grpc, listeners.http);
     let served = parts
-        .serve(&config, doors, metrics, readiness, shutdown)
+        .serve(&config, doors, metrics, readiness, stop_serving)
         .await;
     rounds.cancel();
     if maintenance.await.is_err() {
@@ -158,6 +163,7 @@ impl Parts {
         config: &Config,
         clock: Arc<dyn Clock>,
         metrics: &Metrics,
+        stop: CancellationToken,
     ) -> Result<Self, ServeError> {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let workloads = Workloads::new(&config.workloads, config.replay_capacity)?;
@@ -174,6 +180,7 @@ impl Parts {
             (&store, &limits, &keys),
             (&clock, &entropy),
             metrics,
+            stop,
         )?;
         Ok(Self {
             store,
@@ -189,6 +196,7 @@ impl Parts {
         Maintenance {
             sessions: self.api.sessions.clone(),
             limits: self.limits.clone(),
+            log: Arc::new(self.store.clone()),
             keys: Arc::new(self.store.clone()),
             clock: Arc::clone(&self.clock),
             metrics: self.api.metrics.clone(),
@@ -201,15 +209,13 @@ impl Parts {
         (grpc_listener, http_listener): (TcpListener, TcpListener),
         metrics: Metrics,
         readiness: Readiness,
-        shutdown: CancellationToken,
+        stop: CancellationToken,
     ) -> Result<(), ServeError> {
         let guard = GuardLayer::new(
             self.workloads.clone(),
             Arc::clone(&self.clock),
             self.api.metrics.clone(),
         );
-        // One that fails takes the other down with it.
-        let stop = shutdown.child_token();
         let mut http_limits = config.http.clone();
         http_limits.counters = Counters::register(&metrics, "http");
         let grpc = GrpcServer::new(PROGRAM, metrics, readiness)
@@ -253,7 +259,9 @@ fn api(
     (store, limits, keys): (&SqliteStore, &Limits, &SharedSigningKeys),
     (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
     metrics: &Metrics,
+    stop: CancellationToken,
 ) -> Result<Api, HashingError> {
+    let counters = AuthMetrics::register(metrics);
     let hashing = HashingPool::new(config.passwords, Arc::clone(entropy))?;
     HashingMetric::register(metrics, &hashing);
     let sessions = Sessions::new(
@@ -281,10 +289,18 @@ fn api(
         entropy: Arc::clone(entropy),
         clock: Arc::clone(clock),
     });
+    let hub = Hub::new(HubParts {
+        log: Arc::new(store.clone()),
+        keys: keys.clone(),
+        clock: Arc::clone(clock),
+        metrics: counters.clone(),
+        stop,
+    });
     Ok(Api {
         accounts,
         sessions,
         tokens,
-        metrics: AuthMetrics::register(metrics),
+        hub,
+        metrics: counters,
     })
 }

@@ -11,6 +11,8 @@ use tonic::{Code, Status};
 
 use crate::access_token::AccessTokenError;
 use crate::accounts::{ChangePasswordError, LoginError, RegisterError, Violation};
+use crate::operator::OperatorError;
+use crate::revocations::WatchEnd;
 use crate::sessions::CreateGuestError;
 use crate::store::StoreError;
 use crate::tokens::TokenError;
@@ -50,6 +52,12 @@ pub(crate) fn workload_not_allowed() -> Status {
 pub(crate) fn session_not_found() -> Status {
     let message = "this subject has no live session with that id";
     refusal(Code::NotFound, "SESSION_NOT_FOUND", message)
+}
+
+/// The message does not decode. The chassis says so of what tonic decodes.
+pub(crate) fn undecodable() -> Status {
+    let message = "the request message is malformed";
+    refusal(Code::InvalidArgument, "MALFORMED_MESSAGE", message)
 }
 
 /// Our bug. What it is stands in the log.
@@ -122,6 +130,43 @@ impl From<CreateGuestError> for Status {
         match error {
             CreateGuestError::TooMany { retry_after } => too_many(retry_after),
             CreateGuestError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<OperatorError> for Status {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::SessionNotFound => {
+                let message = "there is no session with this id";
+                refusal(Code::NotFound, "SESSION_NOT_FOUND", message)
+            }
+            OperatorError::AccountNotFound => {
+                let message = "there is no such account";
+                refusal(Code::NotFound, "ACCOUNT_NOT_FOUND", message)
+            }
+            OperatorError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<WatchEnd> for Status {
+    fn from(end: WatchEnd) -> Self {
+        match end {
+            WatchEnd::TooSlow => refusal(
+                Code::ResourceExhausted,
+                "WATCHER_TOO_SLOW",
+                "the caller took too little for too long",
+            ),
+            WatchEnd::Stopping => {
+                let message = "this instance stops";
+                refusal(Code::Unavailable, "STOPPING", message)
+            }
+            WatchEnd::Replaced => {
+                let message = "the revocation log was replaced";
+                refusal(Code::Unavailable, "LOG_REPLACED", message)
+            }
+            WatchEnd::Store(error) => error.into(),
         }
     }
 }

@@ -112,8 +112,8 @@ impl NewRevocation {
     }
 
     /// A signing key is compromised.
-    pub fn key(kid: String, now: Timestamp) -> Self {
-        Self::living(RevocationTarget::Key(kid), now, KEY_ENTRY_LIFE)
+    pub fn key(kid: impl Into<String>, now: Timestamp) -> Self {
+        Self::living(RevocationTarget::Key(kid.into()), now, KEY_ENTRY_LIFE)
     }
 
     fn living(target: RevocationTarget, now: Timestamp, life: Duration) -> Self {

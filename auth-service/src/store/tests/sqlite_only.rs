@@ -56,7 +56,7 @@ async fn runs_beside_a_newer_schema() {
     let (account, session) = registered(&store, "ann@example.com").await;
     sqlx::raw_sql(
         "ALTER TABLE sessions ADD COLUMN note TEXT NOT NULL DEFAULT '';
-         CREATE TABLE revocations (id TEXT PRIMARY KEY) STRICT;
+         CREATE TABLE later (id TEXT PRIMARY KEY) STRICT;
          INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
          VALUES (9999, 'from a later release', TRUE, x'00', 0);",
     )
