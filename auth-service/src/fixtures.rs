@@ -1,6 +1,8 @@
 //! What the tests of this crate stand on: a real SQLite file in a directory of its
 //! own, a clock that tests move, and hashing that is too cheap for anything else.
 
+pub(crate) mod log;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 //! The only part of Latchkey that holds a private key. Programs call it over gRPC
 //! with an assertion of their own (`workload`, before every RPC in `grpc`), and
 //! anybody may fetch the public keys (`http`). The nouns are pure: `account`,
-//! `session`, `access_token`, `signing_keys`; `accounts`, `sessions` and `tokens`
-//! are what is done with them; `store` is where they rest; `status` is the border
+//! `session`, `access_token`, `signing_keys`; `accounts`, `sessions`, `tokens` and
+//! `operator` are what is done with them; `store` is where they rest; `status` is the border
 //! to callers.
 
 pub mod access_token;
@@ -22,6 +22,7 @@ pub mod key_encryption;
 pub mod limits;
 mod maintenance;
 mod metrics;
+pub mod operator;
 pub mod password;
 pub mod revocations;
 mod server;

@@ -1,51 +1,12 @@
 //! What the log says of it, and what it must not say (OP-03, CS-12).
 
-use std::cell::RefCell;
-use std::io;
-use std::sync::Once;
-
 use super::*;
-
-thread_local! {
-    /// What this thread logged. A subscriber for one test would not do: whether an
-    /// event is of interest is remembered for the whole process, and other tests run
-    /// in it.
-    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-struct Captured;
-
-impl io::Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.with_borrow_mut(|log| log.extend_from_slice(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn start_capturing() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(|| Captured)
-            .finish();
-        tracing::subscriber::set_global_default(subscriber).unwrap();
-    });
-}
-
-fn captured() -> String {
-    LOG.with_borrow(|log| String::from_utf8(log.clone()).unwrap())
-}
+use crate::fixtures::log;
 
 #[tokio::test]
 async fn every_event_is_logged_and_no_secret_is() {
     const EMAIL: &str = "canary@example.com";
-    start_capturing();
+    log::start_capturing();
     let world = World::new().await;
     let guest = guest(&world).await;
     let (account, opened) = world
@@ -80,7 +41,7 @@ async fn every_event_is_logged_and_no_secret_is() {
         .unwrap();
     world.sessions.end(&third.secret).await.unwrap();
 
-    let text = captured();
+    let text = log::captured();
     for event in [
         "session.guest_created",
         "account.registered",
