@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::VerifyError;
 use crate::open_streams::OpenStream;
+use crate::revocations::Subscription;
 use crate::verified::VerifiedToken;
 use crate::verifier::TokenVerifier;
 
@@ -28,6 +29,7 @@ pub(crate) struct Guard {
 pin_project! {
     /// Who wakes the request's task when its token may have ended, or lives longer.
     struct Watch {
+        subscription: Option<Subscription>,
         open: Option<OpenStream>,
         #[pin]
         expiry: Sleep,
@@ -67,6 +69,9 @@ impl Guard {
         };
         watch.as_mut().listen(cx);
         watch.as_mut().take_newer(&self.verifier, &mut self.token);
+        if let Poll::Ready(error) = watch.as_mut().poll_revoked(cx) {
+            return Poll::Ready(error);
+        }
         loop {
             if let Err(error) = self.verifier.recheck(&self.token) {
                 return Poll::Ready(error);
@@ -101,6 +106,7 @@ impl std::fmt::Debug for Guard {
 impl Watch {
     fn over(verifier: &TokenVerifier, token: &VerifiedToken) -> Self {
         Self {
+            subscription: subscribe(verifier, token),
             open: verifier.open_streams().add(token),
             expiry: sleep(remaining(verifier, token)),
         }
@@ -120,12 +126,25 @@ impl Watch {
             return;
         };
         *token = newer;
+        *this.subscription = subscribe(verifier, token);
         self.expire_in(remaining(verifier, token));
+    }
+
+    fn poll_revoked(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<VerifyError> {
+        match self.project().subscription {
+            Some(subscription) => subscription.poll_ended(cx).map(Into::into),
+            None => Poll::Pending,
+        }
     }
 
     fn expire_in(self: Pin<&mut Self>, remaining: Duration) {
         self.project().expiry.reset(Instant::now() + remaining);
     }
+}
+
+fn subscribe(verifier: &TokenVerifier, token: &VerifiedToken) -> Option<Subscription> {
+    let revocations = verifier.revocations()?;
+    Some(revocations.subscribe(*token.revocation_keys()))
 }
 
 /// How long the token is still accepted, and a moment more, so that the timer never

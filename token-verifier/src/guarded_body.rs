@@ -192,3 +192,6 @@ impl<B> fmt::Debug for GuardedBody<B> {
         f.debug_tuple("GuardedBody").field(&name).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

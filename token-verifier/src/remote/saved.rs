@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
+use rand::RngExt as _;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
@@ -293,7 +294,7 @@ fn is_ours(_: &fs::Metadata) -> bool {
 /// Puts a new file in the place of the old one, so that a reader finds one or the other.
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{:016x}", rand::random::<u64>()));
+    name.push(format!(".{:016x}", rand::rng().random::<u64>()));
     let beside = path.with_file_name(name);
     let written = write_new(&beside, text).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {

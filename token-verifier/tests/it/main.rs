@@ -25,6 +25,7 @@
 //! | TJ-19 nothing of the token in an answer | [`layer`] |
 //! | TJ-21, TJ-22, TJ-24 fetching keys | `src/remote/tests.rs`, [`remote`] |
 //! | TJ-23 the JWKS document | `src/key_set/tests.rs`, `src/remote/http_fetch/tests.rs` |
+//! | GW-17 open streams end | `src/guarded_body/tests.rs`, [`streams`] |
 //! | TJ-29, GR-01, GR-02 the header | `src/bearer/tests.rs`, [`layer`] |
 
 #![expect(
@@ -41,6 +42,7 @@ mod properties;
 mod remote;
 mod shape;
 mod stage;
+mod streams;
 mod times;
 mod vectors;
 mod wycheproofs;
