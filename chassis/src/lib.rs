@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod operations;
 pub mod readiness;
 pub mod request_id;
+pub mod revocations;
 pub mod settings;
 pub mod shutdown;
 pub mod sqlite;

@@ -1,6 +1,7 @@
-//! A program's token verifier, wired up: keys fetched in the background, decisions
-//! counted by reason, readiness closed while there are no keys.
+//! A program's token verifier, wired up: keys fetched and revocations followed in the
+//! background, decisions counted by reason, readiness closed while either is missing.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use crate::readiness::{Gate, Readiness};
+use crate::revocations::{self, RevocationSettings, RevocationsError};
 use crate::settings::Section;
 
 /// Where the auth service is in development.
@@ -27,6 +29,9 @@ const RECHECK: Duration = Duration::from_secs(5);
 const LEAST_FETCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Less than this would close us at the issuer's every restart.
 const LEAST_MAX_STALE: Duration = Duration::from_secs(60);
+/// A revoked key stays in the revocation log for 30 days. Whoever holds it for less than
+/// that, saved and in memory together, cannot believe it again.
+const MOST_MAX_STALE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The reason of what went well.
 const ACCEPTED: &str = "ok";
@@ -40,6 +45,10 @@ pub struct TokenSettings {
     pub audience: String,
     /// Where the issuer's keys are.
     pub jwks_url: String,
+    /// Where the last good keys are kept for the next start.
+    pub saved_jwks: PathBuf,
+    /// How it is known which of the tokens are revoked.
+    pub revocations: RevocationSettings,
     remote: RemoteOptions,
 }
 
@@ -49,22 +58,37 @@ impl TokenSettings {
     /// # Errors
     ///
     /// When `jwks_url` is no address that keys can come from.
-    pub fn new(issuer: &str, audience: &str, jwks_url: &str) -> Result<Self, RemoteError> {
+    pub fn new(
+        issuer: &str,
+        audience: &str,
+        jwks_url: &str,
+        saved_jwks: PathBuf,
+        revocations: RevocationSettings,
+    ) -> Result<Self, RemoteError> {
         Ok(Self {
             remote: RemoteOptions::new(jwks_url)?,
             issuer: issuer.to_owned(),
             audience: audience.to_owned(),
             jwks_url: jwks_url.to_owned(),
+            saved_jwks,
+            revocations,
         })
     }
 
     /// Reads `issuer`, `audience`, `jwks_url` (the issuer's well-known path, unless
-    /// set), `min_fetch_interval` and `max_stale`.
+    /// set), `saved_jwks` (`<audience>.jwks.json` where the program starts),
+    /// `min_fetch_interval`, `max_stale` and the section `revocations`.
     pub fn read(section: &mut Section<'_>, audience_default: &str) -> Option<Self> {
         let issuer = section.value("issuer", DEFAULT_ISSUER.to_owned());
         let audience = section.value("audience", audience_default.to_owned());
         let well_known = format!("{}{JWKS_PATH}", issuer.trim_end_matches('/'));
         let jwks_url = section.value("jwks_url", well_known);
+        let saved_jwks = section
+            .path("saved_jwks")
+            .unwrap_or_else(|| format!("{audience}.jwks.json").into());
+        let revocations = section.section("revocations", |section| {
+            RevocationSettings::read(section, &audience)
+        });
         let min_interval = section.duration("min_fetch_interval", Duration::from_secs(15));
         let max_stale = section.duration("max_stale", Duration::from_secs(24 * 60 * 60));
         for (key, value) in [("issuer", &issuer), ("audience", &audience)] {
@@ -80,7 +104,10 @@ impl TokenSettings {
                 section.problem(key, format!("is less than {} s", least.as_secs()));
             }
         }
-        match Self::new(&issuer, &audience, &jwks_url) {
+        if max_stale > MOST_MAX_STALE {
+            section.problem("max_stale", "is more than 7 d");
+        }
+        match Self::new(&issuer, &audience, &jwks_url, saved_jwks, revocations) {
             Ok(settings) => Some(settings.with_times(min_interval, max_stale)),
             Err(error) => {
                 section.problem("jwks_url", error);
@@ -95,31 +122,46 @@ impl TokenSettings {
     }
 }
 
-/// Starts fetching keys, until `shutdown`, and gives the verifier that uses them. The
-/// gate `keys` of `readiness` is open while there are keys.
-#[must_use]
+/// Starts fetching keys and following the revocation feed, until `shutdown`, and gives
+/// the verifier that uses both. The gate `keys` of `readiness` is open while there are
+/// keys, the gate `revocations` as [`revocations::follow`] says.
+///
+/// # Errors
+///
+/// See [`RevocationsError`].
 pub fn start(
     settings: TokenSettings,
     clock: Arc<dyn Clock>,
-    metrics: Metrics,
-    readiness: Readiness,
+    metrics: &Metrics,
+    readiness: &Readiness,
     shutdown: CancellationToken,
-) -> TokenVerifier {
+) -> Result<TokenVerifier, RevocationsError> {
+    let feed = settings.revocations.feed(Arc::clone(&clock))?;
     let fetched = Arc::new(Notify::new());
-    let remote = count_fetches(settings.remote, &metrics, Arc::clone(&fetched));
-    let (keys, driver) = Keys::remote(remote);
+    let remote = settings
+        .remote
+        .saved_at(settings.saved_jwks)
+        .clock(Arc::clone(&clock));
+    let (keys, driver) = Keys::remote(count_fetches(remote, metrics, Arc::clone(&fetched)));
+    let gate = readiness.gate("keys");
+    let revocations = revocations::follow(
+        feed,
+        &settings.revocations.stale,
+        Some(keys.clone()),
+        Arc::clone(&clock),
+        metrics,
+        readiness,
+        shutdown.clone(),
+    );
     let expectations = Expectations {
         issuer: settings.issuer,
         audience: settings.audience,
     };
-    let verifier = count_decisions(
-        TokenVerifier::new(expectations, keys.clone(), clock),
-        &metrics,
-    );
-    let gate = readiness.gate("keys");
+    let verifier =
+        TokenVerifier::new(expectations, keys.clone(), clock).with_revocations(revocations);
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(driver));
     tokio::spawn(shutdown.run_until_cancelled_owned(watch(keys, gate, fetched)));
-    verifier
+    Ok(count_decisions(verifier, metrics))
 }
 
 async fn watch(keys: Keys, gate: Gate, fetched: Arc<Notify>) {

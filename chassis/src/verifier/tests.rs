@@ -1,11 +1,12 @@
 use std::convert::Infallible;
+use std::path::Path;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use jiff::Timestamp;
 use token_verifier::ManualClock;
-use token_verifier::testing::TestIssuer;
+use token_verifier::testing::{TestFeed, TestIssuer};
 use tokio::net::TcpListener;
 use tower::service_fn;
 
@@ -23,16 +24,12 @@ async fn verifies_once_the_keys_are_there_and_counts_why_not() {
     let metrics = Metrics::new("test");
     let readiness = Readiness::new();
     let shutdown = CancellationToken::new();
-    let settings = TokenSettings::new(ISSUER, "cart-service", &url).unwrap();
     let clock = Arc::new(ManualClock::at(now));
-    let verifier = start(
-        settings,
-        clock,
-        metrics.clone(),
-        readiness.clone(),
-        shutdown,
-    );
-    assert_eq!(readiness.not_ready_names(), ["keys"]);
+    let feed = TestFeed::start(clock.clone()).await;
+    let files = tempfile::tempdir().unwrap();
+    let settings = settings(&url, &feed, files.path());
+    let verifier = start(settings, clock, &metrics, &readiness, shutdown).unwrap();
+    assert_eq!(readiness.not_ready_names(), ["keys", "revocations"]);
     readiness.ready().await;
     let token = issuer.token("cart-service", SUBJECT, now);
     assert_eq!(verifier.verify(&token).unwrap().subject().as_str(), SUBJECT);
@@ -57,6 +54,97 @@ async fn verifies_once_the_keys_are_there_and_counts_why_not() {
     }
 }
 
+#[tokio::test]
+async fn keys_that_the_feed_announces_are_believed_at_once() {
+    let (old, new) = (TestIssuer::new(ISSUER), TestIssuer::new(ISSUER));
+    let url = publish(old.jwks_json()).await;
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
+    let clock = Arc::new(ManualClock::at(now));
+    let feed = TestFeed::start(clock.clone()).await;
+    let files = tempfile::tempdir().unwrap();
+    let settings = settings(&url, &feed, files.path());
+    let (metrics, readiness) = (Metrics::new("test"), Readiness::new());
+    let shutdown = CancellationToken::new();
+    let verifier = start(settings, clock, &metrics, &readiness, shutdown).unwrap();
+    readiness.ready().await;
+    let token = new.token("cart-service", SUBJECT, now);
+    assert_eq!(verifier.verify(&token).unwrap_err().reason(), "unknown_kid");
+
+    feed.key_set(new.jwks_json());
+    within(async {
+        while verifier.verify(&token).is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_starts_with_the_keys_of_its_last_life() {
+    let issuer = TestIssuer::new(ISSUER);
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
+    let clock = Arc::new(ManualClock::at(now));
+    let feed = TestFeed::start(clock.clone()).await;
+    let files = tempfile::tempdir().unwrap();
+    let token = issuer.token("cart-service", SUBJECT, now);
+    let issuer_stop = CancellationToken::new();
+    let url = publish_until(issuer.jwks_json(), issuer_stop.clone()).await;
+    for _life in 0..2 {
+        let settings = settings(&url, &feed, files.path());
+        let saved = settings.saved_jwks.clone();
+        let (metrics, readiness) = (Metrics::new("test"), Readiness::new());
+        let shutdown = CancellationToken::new();
+        let _stop = shutdown.clone().drop_guard();
+        let verifier = start(settings, clock.clone(), &metrics, &readiness, shutdown).unwrap();
+        within(readiness.ready()).await;
+        verifier.verify(&token).unwrap();
+        within(async {
+            while !saved.exists() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        issuer_stop.cancel();
+    }
+}
+
+/// For what happens within milliseconds.
+async fn within<T>(work: impl Future<Output = T>) -> T {
+    let in_time = tokio::time::timeout(Duration::from_secs(10), work).await;
+    in_time.expect("it happens at once")
+}
+
+#[tokio::test]
+async fn a_key_file_that_others_may_read_stops_the_start() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+    let feed = TestFeed::start(clock.clone()).await;
+    let files = tempfile::tempdir().unwrap();
+    let settings = settings("http://127.0.0.1:1/", &feed, files.path());
+    let file = &settings.revocations.workload_key_file;
+    crate::workload::WorkloadKey::load_or_create(file).unwrap();
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (metrics, readiness) = (Metrics::new("test"), Readiness::new());
+    let refused = start(
+        settings,
+        clock,
+        &metrics,
+        &readiness,
+        CancellationToken::new(),
+    );
+    assert!(
+        matches!(refused, Err(RevocationsError::Key(_))),
+        "{refused:?}"
+    );
+}
+
+fn settings(jwks_url: &str, feed: &TestFeed, files: &Path) -> TokenSettings {
+    let key = files.join("workload.pem");
+    let revocations = RevocationSettings::new(&feed.address(), "cart-service", key);
+    let saved = files.join("jwks.json");
+    TokenSettings::new(ISSUER, "cart-service", jwks_url, saved, revocations).unwrap()
+}
+
 #[test]
 fn settings_have_a_well_known_default_and_name_a_bad_address() {
     let read = |text| {
@@ -71,6 +159,7 @@ fn settings_have_a_well_known_default_and_name_a_bad_address() {
         "http://localhost:8081/.well-known/jwks.json"
     );
     assert_eq!(defaults.audience, "cart-service");
+    assert_eq!(defaults.saved_jwks, Path::new("cart-service.jwks.json"));
     let elsewhere = read("issuer = 'http://auth/'").unwrap();
     assert_eq!(elsewhere.jwks_url, "http://auth/.well-known/jwks.json");
     let problems = read("jwks_url = 'ftp://x/'\naudience = ''")
@@ -95,6 +184,12 @@ fn settings_refuse_times_that_would_do_harm() {
         })
     };
     assert!(read("min_fetch_interval = '1s'\nmax_stale = '1m'").is_ok());
+    assert!(read("max_stale = '7d'").is_ok());
+    let too_long = read("max_stale = '169h'").unwrap_err().to_string();
+    assert!(
+        too_long.contains("max_stale: is more than 7 d"),
+        "{too_long}"
+    );
     for text in [
         "min_fetch_interval = '999ms'\nmax_stale = '59s'\naudience = ''",
         "min_fetch_interval = '0s'\nmax_stale = '0s'\naudience = ''",
@@ -111,6 +206,10 @@ fn settings_refuse_times_that_would_do_harm() {
 }
 
 async fn publish(jwks: String) -> String {
+    publish_until(jwks, CancellationToken::new()).await
+}
+
+async fn publish_until(jwks: String, stop: CancellationToken) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = service_fn(move |_: Request<hyper::body::Incoming>| {
@@ -121,11 +220,6 @@ async fn publish(jwks: String) -> String {
         std::future::ready(Ok::<_, Infallible>(response.unwrap()))
     });
     let limits = crate::http::Limits::default();
-    tokio::spawn(crate::http::serve(
-        listener,
-        service,
-        limits,
-        CancellationToken::new(),
-    ));
+    tokio::spawn(crate::http::serve(listener, service, limits, stop));
     format!("http://{address}/jwks.json")
 }
