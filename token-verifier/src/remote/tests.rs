@@ -71,6 +71,8 @@ impl Issuer {
     }
 }
 
+mod restart;
+
 const INTERVAL: Duration = Duration::from_secs(15);
 
 fn keys_of(issuer: &TestIssuer) -> Answer {

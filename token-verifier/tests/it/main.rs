@@ -23,8 +23,8 @@
 //! | TJ-17 the key is the one named | [`headers`], `src/key_set/tests.rs` |
 //! | TJ-18 what a token carries | [`claims`] |
 //! | TJ-19 nothing of the token in an answer | [`layer`] |
-//! | TJ-21, TJ-22, TJ-24 fetching keys | `src/remote/tests.rs`, [`remote`] |
-//! | TJ-23 the JWKS document | `src/key_set/tests.rs`, `src/remote/http_fetch/tests.rs` |
+//! | TJ-21, TJ-22, TJ-24 fetching keys | `src/remote/tests.rs`, [`remote`], [`bad_days`] |
+//! | TJ-23 the JWKS document | `src/key_set/tests.rs`, `src/remote/http_fetch/tests.rs`, [`bad_days`] |
 //! | GW-17 open streams end | `src/guarded_body/tests.rs`, [`streams`] |
 //! | TJ-29, GR-01, GR-02 the header | `src/bearer/tests.rs`, [`layer`] |
 
@@ -34,6 +34,7 @@
 )]
 
 mod algorithms;
+mod bad_days;
 mod claims;
 mod example;
 mod headers;
