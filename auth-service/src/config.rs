@@ -20,6 +20,10 @@ use crate::password::{HashCost, HashingSettings};
 use crate::session::SessionTtls;
 use crate::workload::{self, Permission, WorkloadSettings, Workloads};
 
+mod keys;
+
+pub use keys::KeySettings;
+
 /// A token lives whole seconds, and verifiers allow five for clocks.
 const MIN_ACCESS_TOKEN_TTL: Duration = Duration::from_secs(10);
 /// Verifiers fetch again before it is over; more often is a load, more rarely a
@@ -57,6 +61,11 @@ pub struct Config {
     pub database: PathBuf,
     /// What private keys are encrypted under.
     pub key_encryption_key: KeyEncryptionKeySource,
+    /// Files of the keys that private keys may still be encrypted under from before. At
+    /// start those are encrypted anew; afterwards the files are not needed.
+    pub previous_key_encryption_key_files: Vec<PathBuf>,
+    /// The life of a signing key.
+    pub keys: KeySettings,
     /// How long an access token lives.
     pub access_token_ttl: Duration,
     /// How long a copy of the JWKS is good.
@@ -102,6 +111,8 @@ impl Config {
             issuer: DEFAULT_ISSUER.to_owned(),
             database,
             key_encryption_key,
+            previous_key_encryption_key_files: Vec::new(),
+            keys: KeySettings::default(),
             access_token_ttl: access_token::DEFAULT_TTL,
             jwks_max_age: DEFAULT_MAX_AGE,
             audiences: DEFAULT_AUDIENCES.map(str::to_owned).to_vec(),
@@ -123,13 +134,19 @@ impl Config {
         let database = read_database(section);
         let key_encryption_key = read_key_encryption_key(section);
         let defaults = Self::new(PathBuf::new(), KeyEncryptionKeySource::File(PathBuf::new()));
+        let access_token_ttl = read_access_token_ttl(section);
+        let jwks_max_age = read_jwks_max_age(section);
         let rest = Self {
             grpc_listen: section.value("grpc_listen", defaults.grpc_listen),
             http_listen: section.value("http_listen", defaults.http_listen),
             operations_listen: section.value("operations_listen", defaults.operations_listen),
             issuer: read_issuer(section),
-            access_token_ttl: read_access_token_ttl(section),
-            jwks_max_age: read_jwks_max_age(section),
+            previous_key_encryption_key_files: read_previous_keys(section),
+            keys: section.section("keys", |section| {
+                KeySettings::read(section, jwks_max_age, access_token_ttl)
+            }),
+            access_token_ttl,
+            jwks_max_age,
             audiences: read_audiences(section),
             reflection: section.value("reflection", defaults.reflection),
             sessions: section.section("sessions", read_sessions),
@@ -179,6 +196,15 @@ fn read_key_encryption_key(section: &mut Section<'_>) -> Option<KeyEncryptionKey
             .map(KeyEncryptionKeySource::File);
     }
     section.path(FILE).map(KeyEncryptionKeySource::File)
+}
+
+fn read_previous_keys(section: &mut Section<'_>) -> Vec<PathBuf> {
+    const FILES: &str = "previous_key_encryption_key_files";
+    let files: Vec<PathBuf> = section.value(FILES, Vec::new());
+    if files.iter().any(|file| file.as_os_str().is_empty()) {
+        section.problem(FILES, "one of them is empty");
+    }
+    files
 }
 
 fn read_issuer(section: &mut Section<'_>) -> String {

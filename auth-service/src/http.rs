@@ -18,8 +18,8 @@ use crate::signing_keys::SharedSigningKeys;
 /// Where verifiers look.
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 
-/// How long a copy of the document is good. Keys are not rotated yet; once they are, a
-/// key has to be published for longer than this before it signs.
+/// How long a copy of the document is good. A key is published for at least twice as
+/// long before it signs.
 pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
 
 const NOSNIFF: (HeaderName, HeaderValue) =

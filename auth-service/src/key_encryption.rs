@@ -20,6 +20,10 @@ use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;
 
+mod ring;
+
+pub use ring::KeyRing;
+
 /// A256GCMKW takes 256 bits.
 const KEY_LENGTH: usize = 32;
 /// 43 characters and a line end; anything longer is another file.
@@ -127,6 +131,12 @@ impl KeyEncryptionKey {
         }
         Self::generate(entropy).write_new(path, entropy)?;
         // Not the key just made: another process may have been first.
+        Self::load_existing(path)
+    }
+
+    /// Reads a previous key from its file, which must be there: a new key in its place
+    /// would decrypt nothing.
+    pub fn load_existing(path: &Path) -> Result<Self, KeyEncryptionKeyError> {
         Self::load(path)?.ok_or_else(|| KeyEncryptionKeyError::Io {
             path: path.to_owned(),
             action: "read",
@@ -249,31 +259,13 @@ impl KeyEncryptionKey {
         file.sync_all()
     }
 
-    /// Tells a wrong key from damage, and refuses what josekit would let pass.
+    /// Tells a wrong key from damage.
     fn check_form(&self, jwe: &str) -> Result<(), DecryptError> {
-        if jwe.len() > MAX_JWE_LENGTH {
-            return Err(DecryptError::Format("too long"));
-        }
-        let header = jwe.split('.').next().unwrap_or_default();
-        let header = URL_SAFE_NO_PAD
-            .decode(header)
-            .map_err(|_| DecryptError::Format("header is not base64url"))?;
-        let header: Header = serde_json::from_slice(&header)
-            .map_err(|_| DecryptError::Format("unexpected header"))?;
-        if header.alg != "A256GCMKW" || header.enc != "A256GCM" {
-            return Err(DecryptError::Format("unexpected alg or enc"));
-        }
-        if header.iv.len() != IV_CHARACTERS || header.tag.len() != TAG_CHARACTERS {
-            return Err(DecryptError::Format("key wrap with a short iv or tag"));
-        }
-        let parts: Vec<&str> = jwe.split('.').collect();
-        if parts.len() != 5 || parts[2].len() != IV_CHARACTERS || parts[4].len() != TAG_CHARACTERS {
-            return Err(DecryptError::Format("content with a short iv or tag"));
-        }
-        if header.kid != self.kid {
+        let found = kid_of(jwe)?;
+        if found != self.kid {
             return Err(DecryptError::OtherKey {
                 expected: self.kid.clone(),
-                found: header.kid,
+                found,
             });
         }
         Ok(())
@@ -286,6 +278,30 @@ impl std::fmt::Debug for KeyEncryptionKey {
             .field("kid", &self.kid)
             .finish_non_exhaustive()
     }
+}
+
+/// The key-encryption key that a JWE names. Refuses what josekit would let pass.
+fn kid_of(jwe: &str) -> Result<String, DecryptError> {
+    if jwe.len() > MAX_JWE_LENGTH {
+        return Err(DecryptError::Format("too long"));
+    }
+    let header = jwe.split('.').next().unwrap_or_default();
+    let header = URL_SAFE_NO_PAD
+        .decode(header)
+        .map_err(|_| DecryptError::Format("header is not base64url"))?;
+    let header: Header =
+        serde_json::from_slice(&header).map_err(|_| DecryptError::Format("unexpected header"))?;
+    if header.alg != "A256GCMKW" || header.enc != "A256GCM" {
+        return Err(DecryptError::Format("unexpected alg or enc"));
+    }
+    if header.iv.len() != IV_CHARACTERS || header.tag.len() != TAG_CHARACTERS {
+        return Err(DecryptError::Format("key wrap with a short iv or tag"));
+    }
+    let parts: Vec<&str> = jwe.split('.').collect();
+    if parts.len() != 5 || parts[2].len() != IV_CHARACTERS || parts[4].len() != TAG_CHARACTERS {
+        return Err(DecryptError::Format("content with a short iv or tag"));
+    }
+    Ok(header.kid)
 }
 
 /// What a header may hold, and all of it must.

@@ -34,5 +34,5 @@ pub mod store;
 pub mod tokens;
 pub mod workload;
 
-pub use config::{Config, KeyEncryptionKeySource};
+pub use config::{Config, KeyEncryptionKeySource, KeySettings};
 pub use server::{BindError, Listeners, ServeError, serve};

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chassis::grpc::GrpcServer;
 use chassis::http::Counters;
@@ -19,14 +20,15 @@ use crate::config::{Config, KeyEncryptionKeySource};
 use crate::entropy::{Entropy, OsEntropy};
 use crate::grpc::{self, Api};
 use crate::http;
-use crate::key_encryption::{KeyEncryptionKey, KeyEncryptionKeyError};
+use crate::key_encryption::{KeyEncryptionKey, KeyEncryptionKeyError, KeyRing};
 use crate::limits::Limits;
 use crate::maintenance::{self, Maintenance};
 use crate::metrics::{AuthMetrics, HashingMetric};
+use crate::operator::Operator;
 use crate::password::{HashingError, HashingPool};
 use crate::revocations::{Hub, HubParts};
 use crate::sessions::Sessions;
-use crate::signing_keys::{self, SharedSigningKeys, StartError};
+use crate::signing_keys::{self, Keeper, KeeperParts, KeyMetrics, SharedSigningKeys, StartError};
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::tokens::{Tokens, TokensParts};
 use crate::workload::{GuardLayer, Workloads, WorkloadsError};
@@ -136,6 +138,8 @@ pub async fn serve(
     ));
 
     tokio::spawn(parts.api.hub.clone().run(log));
+    let keeper = parts.api.keys.clone();
+    let keeper = tokio::spawn(keeper.run(config.keys.refresh_every, keys, rounds.clone()));
     let doors = (listeners.grpc, listeners.http);
     let served = parts
         .serve(&config, doors, metrics, readiness, stop_serving)
@@ -143,6 +147,9 @@ pub async fn serve(
     rounds.cancel();
     if maintenance.await.is_err() {
         tracing::error!("maintenance had ended by a panic");
+    }
+    if keeper.await.is_err() {
+        tracing::error!("who looks after the keys had ended by a panic");
     }
     parts.store.close().await;
     served
@@ -170,14 +177,22 @@ impl Parts {
         if config.workloads.is_empty() {
             tracing::warn!("the settings name no workload: nobody may call this service");
         }
-        let key_encryption_key = key_encryption_key(config, &*entropy)?;
+        let key_ring = key_ring(config, &*entropy)?;
         let store = SqliteStore::open(&config.database).await?;
-        let keys = signing_keys::load_or_create(&store, &key_encryption_key, clock.now()).await?;
-        let keys = SharedSigningKeys::new(keys);
+        let keys = signing_keys::load_or_create(&store, &key_ring, clock.now()).await?;
+        let keys = SharedSigningKeys::good_for(keys, keys_good_for(config));
+        let keeper = Keeper::new(KeeperParts {
+            store: Arc::new(store.clone()),
+            keys: keys.clone(),
+            key_ring,
+            schedule: config.keys.schedule(config.jwks_max_age),
+            clock: Arc::clone(&clock),
+            metrics: KeyMetrics::register(metrics),
+        });
         let limits = Limits::new(Arc::new(store.clone()), config.limits);
         let api = api(
             config,
-            (&store, &limits, &keys),
+            (&store, &limits, &keys, &keeper),
             (&clock, &entropy),
             metrics,
             stop,
@@ -244,6 +259,24 @@ async fn ended<T>(stop: &CancellationToken, served: impl Future<Output = T>) -> 
     result
 }
 
+/// For how long keys that the store no longer confirms may sign: another instance may
+/// have retired one just after it was read, and what it signs at last must expire
+/// before it is deleted.
+fn keys_good_for(config: &Config) -> Duration {
+    let leeway = token_verifier::LEEWAY.unsigned_abs();
+    config
+        .keys
+        .retire_after
+        .saturating_sub(config.access_token_ttl + leeway)
+}
+
+fn key_ring(config: &Config, entropy: &dyn Entropy) -> Result<KeyRing, KeyEncryptionKeyError> {
+    let files = config.previous_key_encryption_key_files.iter();
+    let previous = files.map(|file| KeyEncryptionKey::load_existing(file));
+    let previous = previous.collect::<Result<Vec<_>, _>>()?;
+    Ok(KeyRing::new(key_encryption_key(config, entropy)?, previous))
+}
+
 fn key_encryption_key(
     config: &Config,
     entropy: &dyn Entropy,
@@ -256,7 +289,7 @@ fn key_encryption_key(
 
 fn api(
     config: &Config,
-    (store, limits, keys): (&SqliteStore, &Limits, &SharedSigningKeys),
+    (store, limits, keys, keeper): (&SqliteStore, &Limits, &SharedSigningKeys, &Keeper),
     (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
     metrics: &Metrics,
     stop: CancellationToken,
@@ -296,10 +329,17 @@ fn api(
         metrics: counters.clone(),
         stop,
     });
+    let operator = Operator::new(
+        Arc::new(store.clone()),
+        Arc::new(store.clone()),
+        Arc::clone(clock),
+    );
     Ok(Api {
         accounts,
         sessions,
         tokens,
+        operator,
+        keys: keeper.clone(),
         hub,
         metrics: counters,
     })

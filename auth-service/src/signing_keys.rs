@@ -3,12 +3,11 @@
 //! A key is `upcoming` (published, not signing), `active` (signing) or `retiring`
 //! (published until every token it signed has expired). Where the rows are kept
 //! is the store's business, and how private keys rest is [`crate::key_encryption`]'s.
-//! The pure part holds no clock: a rotation schedule only has to write rows and
-//! call [`SharedSigningKeys::replace`].
+//! The pure part holds no clock: [`rotation`] plans by ages, and the [`Keeper`] reads
+//! rows, takes the steps and calls [`SharedSigningKeys::replace`].
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
@@ -18,11 +17,18 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::jwks::{JwksDocument, PublicJwk, PublicJwkError};
-use crate::key_encryption::{DecryptError, EncryptError, KeyEncryptionKey};
+use crate::key_encryption::{DecryptError, EncryptError, KeyRing};
 use crate::store::{SigningKeyRecord, SigningKeyState};
 
+mod keeper;
+mod metrics;
+pub mod rotation;
+mod shared;
 mod start;
 
+pub use keeper::{Keeper, KeeperError, KeeperParts, KeyStatus};
+pub use metrics::KeyMetrics;
+pub use shared::SharedSigningKeys;
 pub use start::{StartError, load_or_create};
 
 /// The one algorithm that keys are made for (RFC 8037).
@@ -102,7 +108,7 @@ pub struct SigningKey {
 impl SigningKey {
     /// Makes a key and its row, in `state`.
     pub fn generate(
-        key_encryption_key: &KeyEncryptionKey,
+        key_ring: &KeyRing,
         state: SigningKeyState,
         now: Timestamp,
     ) -> Result<(Self, SigningKeyRecord), SigningKeyError> {
@@ -116,7 +122,7 @@ impl SigningKey {
             algorithm: ALGORITHM.to_owned(),
             state,
             public_key: key.public.as_bytes().to_vec(),
-            encrypted_private_key: key_encryption_key.encrypt(private_key.as_ref())?,
+            encrypted_private_key: key_ring.encrypt(private_key.as_ref())?,
             created_at: now,
             activated_at: (state == SigningKeyState::Active).then_some(now),
             retiring_at: None,
@@ -172,63 +178,99 @@ impl std::fmt::Debug for SigningKey {
 /// The keys of one moment: the one that signs, and the document that publishes all.
 #[derive(Debug)]
 pub struct SigningKeys {
-    active: SigningKey,
+    signer: Option<Arc<SigningKey>>,
     jwks: JwksDocument,
+    states: Vec<(String, SigningKeyState)>,
 }
 
 impl SigningKeys {
     /// Takes all stored keys and decrypts the active one.
     pub fn from_records(
         records: &[SigningKeyRecord],
-        key_encryption_key: &KeyEncryptionKey,
+        key_ring: &KeyRing,
     ) -> Result<Self, SigningKeyError> {
         let published = published(records)?;
-        let mut active = records
-            .iter()
-            .filter(|record| record.state == SigningKeyState::Active);
-        let (Some(record), None) = (active.next(), active.next()) else {
-            let found = records
-                .iter()
-                .filter(|it| it.state == SigningKeyState::Active)
-                .count();
-            return Err(SigningKeyError::NotOneActive { found });
-        };
-        let active = open(record, key_encryption_key)?;
+        let signer = open(active_of(records)?, key_ring)?;
         Ok(Self {
-            active,
+            signer: Some(Arc::new(signer)),
             jwks: JwksDocument::new(&published),
+            states: states_of(records),
         })
     }
 
-    /// The key that signs.
-    pub fn active(&self) -> &SigningKey {
-        &self.active
+    /// What these become when the stored keys are now `records`; the active key is
+    /// decrypted only if it is another. Where it cannot be, the reason comes along, and
+    /// the one that signed until now goes on for as long as it is published: not
+    /// announcing a new key would be worse than not signing with it.
+    pub fn followed_by(
+        &self,
+        records: &[SigningKeyRecord],
+        key_ring: &KeyRing,
+    ) -> Result<(Self, Option<SigningKeyError>), SigningKeyError> {
+        let published = published(records)?;
+        let (signer, problem) = match self.next_signer(records, key_ring) {
+            Ok(signer) => (Some(signer), None),
+            Err(problem) => {
+                let last = self.signer.clone();
+                let still = last.filter(|key| records.iter().any(|it| it.kid == key.kid()));
+                (still, Some(problem))
+            }
+        };
+        let keys = Self {
+            signer,
+            jwks: JwksDocument::new(&published),
+            states: states_of(records),
+        };
+        Ok((keys, problem))
+    }
+
+    /// Whether these are the keys of `records`, in the same states.
+    pub fn are(&self, records: &[SigningKeyRecord]) -> bool {
+        self.states == states_of(records)
+    }
+
+    /// The key that signs. None: there is one, and this process cannot use it.
+    pub fn signer(&self) -> Option<&Arc<SigningKey>> {
+        self.signer.as_ref()
     }
 
     /// What verifiers see.
     pub fn jwks(&self) -> &JwksDocument {
         &self.jwks
     }
+
+    fn next_signer(
+        &self,
+        records: &[SigningKeyRecord],
+        key_ring: &KeyRing,
+    ) -> Result<Arc<SigningKey>, SigningKeyError> {
+        let active = active_of(records)?;
+        match &self.signer {
+            Some(signer) if signer.kid() == active.kid => Ok(Arc::clone(signer)),
+            _ => open(active, key_ring).map(Arc::new),
+        }
+    }
 }
 
-/// The current [`SigningKeys`], read without waiting and replaced at once.
-#[derive(Clone, Debug)]
-pub struct SharedSigningKeys(Arc<ArcSwap<SigningKeys>>);
+fn states_of(records: &[SigningKeyRecord]) -> Vec<(String, SigningKeyState)> {
+    let mut states: Vec<_> = records
+        .iter()
+        .map(|record| (record.kid.clone(), record.state))
+        .collect();
+    states.sort_by(|(one, _), (other, _)| one.cmp(other));
+    states
+}
 
-impl SharedSigningKeys {
-    /// Starts with these.
-    pub fn new(keys: SigningKeys) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(keys)))
-    }
-
-    /// The keys of this moment.
-    pub fn current(&self) -> Arc<SigningKeys> {
-        self.0.load_full()
-    }
-
-    /// Puts other keys in their place. Who read before goes on with what they read.
-    pub fn replace(&self, keys: SigningKeys) {
-        self.0.store(Arc::new(keys));
+fn active_of(records: &[SigningKeyRecord]) -> Result<&SigningKeyRecord, SigningKeyError> {
+    let active: Vec<_> = records
+        .iter()
+        .filter(|record| record.state == SigningKeyState::Active)
+        .collect();
+    match active[..] {
+        [active] => Ok(active),
+        _ => Err(SigningKeyError::NotOneActive {
+            found: active.len(),
+        }),
     }
 }
 
@@ -267,12 +309,9 @@ fn public_of(record: &SigningKeyRecord) -> Result<PublicJwk, SigningKeyError> {
     Ok(key)
 }
 
-fn open(
-    record: &SigningKeyRecord,
-    key_encryption_key: &KeyEncryptionKey,
-) -> Result<SigningKey, SigningKeyError> {
+fn open(record: &SigningKeyRecord, key_ring: &KeyRing) -> Result<SigningKey, SigningKeyError> {
     let kid = || record.kid.clone();
-    let private_key = key_encryption_key
+    let private_key = key_ring
         .decrypt(&record.encrypted_private_key)
         .map_err(|source| SigningKeyError::Decryption { kid: kid(), source })?;
     let key = SigningKey::from_pkcs8(&private_key)

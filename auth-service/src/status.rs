@@ -14,6 +14,7 @@ use crate::accounts::{ChangePasswordError, LoginError, RegisterError, Violation}
 use crate::operator::OperatorError;
 use crate::revocations::WatchEnd;
 use crate::sessions::CreateGuestError;
+use crate::signing_keys::KeeperError;
 use crate::store::StoreError;
 use crate::tokens::TokenError;
 use crate::workload::AssertionError;
@@ -171,6 +172,30 @@ impl From<WatchEnd> for Status {
     }
 }
 
+impl From<KeeperError> for Status {
+    fn from(error: KeeperError) -> Self {
+        match error {
+            KeeperError::Store(error) => error.into(),
+            KeeperError::TooMany => refusal(
+                Code::FailedPrecondition,
+                "KEYS_TOO_MANY",
+                "as many keys as verifiers can hold are published; wait for one to be deleted",
+            ),
+            KeeperError::NotFound { .. } => {
+                let message = "there is no signing key with this kid";
+                refusal(Code::NotFound, "KEY_NOT_FOUND", message)
+            }
+            KeeperError::Contended => chassis::status::retry_after(
+                Code::Unavailable,
+                "KEYS_CONTENDED",
+                "other instances keep changing the keys",
+                STORE_RETRY,
+            ),
+            error @ KeeperError::Keys(_) => bug(&error),
+        }
+    }
+}
+
 impl From<AccessTokenError> for Status {
     fn from(error: AccessTokenError) -> Self {
         match error {
@@ -186,6 +211,7 @@ impl From<TokenError> for Status {
             TokenError::AudienceUnknown => audience_unknown(),
             TokenError::SessionInvalid => session_invalid(),
             TokenError::SessionReplaced => session_replaced(),
+            TokenError::NoSigner => no_signer(),
             TokenError::Store(error) => error.into(),
             TokenError::Issue(error) => error.into(),
         }
@@ -271,6 +297,18 @@ fn unavailable(error: &(dyn Error + 'static)) -> Status {
     );
     let message = "the store is unavailable";
     chassis::status::retry_after(Code::Unavailable, "STORE_UNAVAILABLE", message, STORE_RETRY)
+}
+
+/// The keys come back with the store, or with the right key-encryption key.
+fn no_signer() -> Status {
+    tracing::warn!(reason = "no_signer", "no signing key may be used");
+    let message = "no token can be signed at the moment";
+    chassis::status::retry_after(
+        Code::Unavailable,
+        "SIGNING_UNAVAILABLE",
+        message,
+        STORE_RETRY,
+    )
 }
 
 fn bug(error: &(dyn Error + 'static)) -> Status {

@@ -330,7 +330,32 @@ pub struct SigningKeyRecord {
     pub retiring_at: Option<Timestamp>,
 }
 
-/// Signing keys.
+/// A private key on its way under another key-encryption key.
+#[derive(Clone, Debug)]
+pub struct Reencrypted {
+    /// Whose.
+    pub kid: String,
+    /// The JWE as it was read.
+    pub before: String,
+    /// The same private key under the other key.
+    pub after: String,
+}
+
+/// How [`SigningKeyStore::revoke_key`] went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRevoked {
+    /// It is gone, and the log says so.
+    Done {
+        /// The key that signs from now on.
+        active: SigningKeyRecord,
+    },
+    /// There is no such key; nothing was changed.
+    NotFound,
+}
+
+/// Signing keys. Every step tells what it expects to find and does nothing, answering
+/// false, where it finds something else: of several instances that want the same step
+/// one takes it.
 #[async_trait]
 pub trait SigningKeyStore: Send + Sync + 'static {
     /// All keys, oldest first.
@@ -339,4 +364,37 @@ pub trait SigningKeyStore: Send + Sync + 'static {
     /// Adds an active key if there is none. False: another program was faster, and
     /// its key is the one to load.
     async fn insert_first_active(&self, key: &SigningKeyRecord) -> Result<bool, StoreError>;
+
+    /// Adds an upcoming key if there is none, `active` still signs, and at most
+    /// `at_most` keys are there afterwards.
+    async fn insert_upcoming(
+        &self,
+        key: &SigningKeyRecord,
+        active: &str,
+        at_most: usize,
+    ) -> Result<bool, StoreError>;
+
+    /// Makes this upcoming key the active one, and that active one, if any, retiring.
+    async fn activate_key(
+        &self,
+        kid: &str,
+        retires: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Deletes this retiring key.
+    async fn delete_retiring(&self, kid: &str) -> Result<bool, StoreError>;
+
+    /// Deletes this key, whatever its state, and appends that to the revocation log. If
+    /// it was the active one, the oldest upcoming key signs from now on or, where there
+    /// is none, `replacement`.
+    async fn revoke_key(
+        &self,
+        kid: &str,
+        replacement: &SigningKeyRecord,
+        now: Timestamp,
+    ) -> Result<KeyRevoked, StoreError>;
+
+    /// Puts all of these in place, or none where one is no longer as it was read.
+    async fn reencrypt(&self, keys: &[Reencrypted]) -> Result<bool, StoreError>;
 }

@@ -62,6 +62,10 @@ pub enum TokenError {
     /// The secret was given up for a new one, at a sign-in or a password change.
     #[error("the session has another secret by now")]
     SessionReplaced,
+    /// No key may sign at the moment: the store has not confirmed one for too long, or
+    /// the active one cannot be decrypted.
+    #[error("no signing key may be used at the moment")]
+    NoSigner,
     /// The store could not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -79,6 +83,7 @@ impl TokenError {
                 "session_invalid"
             }
             Self::SessionReplaced => "session_replaced",
+            Self::NoSigner => "no_signer",
             Self::Store(_) => "store",
             Self::Issue(AccessTokenError::Claims(_)) => "internal",
         }
@@ -154,10 +159,7 @@ impl Tokens {
             random,
             now,
         };
-        Ok(AccessToken::issue(
-            bearer,
-            issue,
-            parts.keys.current().active(),
-        )?)
+        let signer = parts.keys.signer().ok_or(TokenError::NoSigner)?;
+        Ok(AccessToken::issue(bearer, issue, &signer)?)
     }
 }

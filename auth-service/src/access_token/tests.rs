@@ -28,7 +28,7 @@ fn issue_at(now: Timestamp, ttl: Duration) -> Issue<'static> {
 }
 
 fn claims_of(bearer: Bearer<'_>, issue: Issue<'_>) -> Result<Value, AccessTokenError> {
-    let kek = KeyEncryptionKey::generate(&OsEntropy);
+    let kek: crate::key_encryption::KeyRing = KeyEncryptionKey::generate(&OsEntropy).into();
     let (key, _) = SigningKey::generate(&kek, SigningKeyState::Active, issue.now).unwrap();
     let token = AccessToken::issue(bearer, issue, &key)?;
     let expires_in = token.expires_in().as_secs();

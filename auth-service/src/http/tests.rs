@@ -10,7 +10,7 @@ use crate::signing_keys::{SigningKey, SigningKeys};
 use crate::store::SigningKeyState;
 
 fn served() -> (Router, SharedSigningKeys) {
-    let kek = KeyEncryptionKey::generate(&OsEntropy);
+    let kek: crate::key_encryption::KeyRing = KeyEncryptionKey::generate(&OsEntropy).into();
     let now = Timestamp::UNIX_EPOCH;
     let (_, record) = SigningKey::generate(&kek, SigningKeyState::Active, now).unwrap();
     let keys = SharedSigningKeys::new(SigningKeys::from_records(&[record], &kek).unwrap());

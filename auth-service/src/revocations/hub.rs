@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use chassis::readiness::Gate;
 use token_verifier::Clock;
-use tokio::sync::{Notify, Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -51,7 +51,6 @@ pub(super) struct Shared {
     pub(super) catch_ups: Semaphore,
     /// The JWKS as it is published, encoded.
     pub(super) key_set: ArcSwap<Bytes>,
-    poked: Notify,
 }
 
 /// A message for everybody.
@@ -79,13 +78,7 @@ impl Hub {
             ring: broadcast::Sender::new(RING),
             catch_ups: Semaphore::new(CATCH_UPS),
             key_set: ArcSwap::from_pointee(key_set),
-            poked: Notify::new(),
         }))
-    }
-
-    /// The published keys are others now; watchers hear of it.
-    pub(crate) fn keys_changed(&self) {
-        self.0.poked.notify_one();
     }
 
     /// Follows the log for one watcher.
@@ -113,12 +106,14 @@ impl Shared {
     async fn follow(&self, gate: Gate) {
         let mut ticks = tokio::time::interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut keys = self.parts.keys.changed();
         let mut tail = None;
         let mut is_readable = true;
         loop {
             let reason = tokio::select! {
                 () = self.parts.log.appended() => Reason::Appended,
-                () = self.poked.notified() => Reason::Tick,
+                // The sender lives in the parts.
+                _ = keys.changed() => Reason::Tick,
                 _ = ticks.tick() => Reason::Tick,
             };
             if reason == Reason::Tick {
@@ -197,3 +192,6 @@ fn report(is_readable: &mut bool, round: Result<(), StoreError>) {
     }
     *is_readable = !*is_readable;
 }
+
+#[cfg(test)]
+mod tests;

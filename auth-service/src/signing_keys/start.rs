@@ -2,10 +2,15 @@
 
 use jiff::Timestamp;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use super::{SigningKey, SigningKeyError, SigningKeys};
-use crate::key_encryption::KeyEncryptionKey;
-use crate::store::{SigningKeyState, SigningKeyStore, StoreError};
+use crate::key_encryption::{DecryptError, EncryptError, KeyRing};
+use crate::store::{Reencrypted, SigningKeyRecord, SigningKeyState, SigningKeyStore, StoreError};
+
+/// Other instances that start with another key-encryption key at the same moment get in
+/// between so often at most.
+const MAX_TRIES: u32 = 10;
 
 /// Why there are no signing keys.
 #[derive(Debug, Error)]
@@ -16,27 +21,121 @@ pub enum StartError {
     /// The store answered, and its keys cannot be used.
     #[error("the signing keys cannot be used")]
     Keys(#[from] SigningKeyError),
+    /// Some are under key-encryption keys that nobody gave.
+    #[error(
+        "{}: neither the configured key-encryption key {current} nor a previous one \
+         (previous_key_encryption_key_files)",
+        list(keys)
+    )]
+    KeyEncryptionKeysMissing {
+        /// The configured key's id.
+        current: String,
+        /// Signing keys, each with the id of the key that it is encrypted under.
+        keys: Vec<(String, String)>,
+    },
+    /// They changed whenever they were about to be encrypted anew.
+    #[error("other programs keep changing the signing keys")]
+    Contended,
+}
+
+fn list(keys: &[(String, String)]) -> String {
+    let sentence = |(kid, found): &(String, String)| {
+        format!("signing key {kid} was encrypted under key-encryption key {found}")
+    };
+    keys.iter().map(sentence).collect::<Vec<_>>().join("; ")
 }
 
 /// Loads all keys and decrypts the active one, which is made first if there is none.
+/// What is under a previous key-encryption key is under the current one afterwards.
 ///
 /// Of several programs that start on one empty store, one makes the key and all load that one.
 pub async fn load_or_create(
     store: &dyn SigningKeyStore,
-    key_encryption_key: &KeyEncryptionKey,
+    key_ring: &KeyRing,
     now: Timestamp,
 ) -> Result<SigningKeys, StartError> {
-    let mut records = store.load_all().await?;
+    let mut records = reencrypted(store, key_ring).await?;
     if !records
         .iter()
         .any(|record| record.state == SigningKeyState::Active)
     {
-        let (key, record) = SigningKey::generate(key_encryption_key, SigningKeyState::Active, now)?;
+        let (key, record) = SigningKey::generate(key_ring, SigningKeyState::Active, now)?;
         if store.insert_first_active(&record).await? {
-            tracing::info!(token.kid = key.kid(), "made signing key {}", key.kid());
+            tracing::info!(
+                event = "key.created",
+                token.kid = key.kid(),
+                "made signing key {}",
+                key.kid()
+            );
         }
         // Not what was just made: another program may have been first.
         records = store.load_all().await?;
     }
-    Ok(SigningKeys::from_records(&records, key_encryption_key)?)
+    Ok(SigningKeys::from_records(&records, key_ring)?)
+}
+
+/// All keys, when each of them is under the current key-encryption key.
+async fn reencrypted(
+    store: &dyn SigningKeyStore,
+    key_ring: &KeyRing,
+) -> Result<Vec<SigningKeyRecord>, StartError> {
+    for _ in 0..MAX_TRIES {
+        let records = store.load_all().await?;
+        let changes = changes(&records, key_ring)?;
+        if changes.is_empty() {
+            return Ok(records);
+        }
+        if store.reencrypt(&changes).await? {
+            tracing::info!(
+                event = "key.reencrypted",
+                keys = changes.len(),
+                "{} signing keys are under key-encryption key {} now",
+                changes.len(),
+                key_ring.current().kid()
+            );
+        }
+    }
+    Err(StartError::Contended)
+}
+
+fn changes(
+    records: &[SigningKeyRecord],
+    key_ring: &KeyRing,
+) -> Result<Vec<Reencrypted>, StartError> {
+    let mut changes = Vec::new();
+    let mut missing = Vec::new();
+    for record in records {
+        match under_current(record, key_ring) {
+            Ok(None) => {}
+            Ok(Some(after)) => changes.push(Reencrypted {
+                kid: record.kid.clone(),
+                before: record.encrypted_private_key.clone(),
+                after: after.map_err(SigningKeyError::from)?,
+            }),
+            Err(DecryptError::OtherKey { found, .. }) => missing.push((record.kid.clone(), found)),
+            Err(source) => {
+                let kid = record.kid.clone();
+                return Err(SigningKeyError::Decryption { kid, source }.into());
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Ok(changes);
+    }
+    Err(StartError::KeyEncryptionKeysMissing {
+        current: key_ring.current().kid().to_owned(),
+        keys: missing,
+    })
+}
+
+/// The JWE that takes the place of this key's, unless it is under the current key.
+fn under_current(
+    record: &SigningKeyRecord,
+    key_ring: &KeyRing,
+) -> Result<Option<Result<String, EncryptError>>, DecryptError> {
+    if key_ring.is_current(&record.encrypted_private_key)? {
+        return Ok(None);
+    }
+    let private_key: Zeroizing<Vec<u8>> = key_ring.decrypt(&record.encrypted_private_key)?;
+    Ok(Some(key_ring.encrypt(&private_key)))
 }

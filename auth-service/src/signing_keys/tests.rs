@@ -2,12 +2,13 @@ use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 
 use super::*;
 use crate::entropy::OsEntropy;
+use crate::key_encryption::KeyEncryptionKey;
 
-fn key_encryption_key() -> KeyEncryptionKey {
-    KeyEncryptionKey::generate(&OsEntropy)
+fn key_encryption_key() -> KeyRing {
+    KeyEncryptionKey::generate(&OsEntropy).into()
 }
 
-fn record(kek: &KeyEncryptionKey, state: SigningKeyState) -> SigningKeyRecord {
+fn record(kek: &KeyRing, state: SigningKeyState) -> SigningKeyRecord {
     SigningKey::generate(kek, state, Timestamp::UNIX_EPOCH)
         .unwrap()
         .1
@@ -29,7 +30,7 @@ fn active_key_signs_and_all_are_published_in_one_order() {
     ];
     let mut records: Vec<_> = states.iter().map(|state| record(&kek, *state)).collect();
     let keys = SigningKeys::from_records(&records, &kek).unwrap();
-    assert_eq!(keys.active().kid(), records[1].kid);
+    assert_eq!(keys.signer().unwrap().kid(), records[1].kid);
 
     records.reverse();
     let again = SigningKeys::from_records(&records, &kek).unwrap();
@@ -169,7 +170,10 @@ fn readers_keep_what_they_read_when_keys_are_replaced() {
     let shared = SharedSigningKeys::new(load());
     let before = shared.current();
     shared.replace(load());
-    assert_ne!(before.active().kid(), shared.current().active().kid());
+    assert_ne!(
+        before.signer().unwrap().kid(),
+        shared.current().signer().unwrap().kid()
+    );
 }
 
 #[test]
