@@ -16,7 +16,8 @@ mod store;
 use std::{io, net::SocketAddr, sync::Arc};
 
 use chassis::{
-    Clock, grpc::GrpcServer, metrics::Metrics, operations, readiness::Readiness, verifier,
+    Clock, grpc::GrpcServer, metrics::Metrics, operations, readiness::Readiness,
+    revocations::RevocationsError, verifier,
 };
 use proto::profile::v1::FILE_DESCRIPTOR_SET;
 use token_verifier::VerifyTokenLayer;
@@ -73,6 +74,9 @@ pub enum ServeError {
     /// The database.
     #[error("cannot open the profiles")]
     Store(#[from] OpenError),
+    /// Who this program is to the auth service, or where that is.
+    #[error("cannot follow revocations")]
+    Revocations(#[from] RevocationsError),
     /// The gRPC server.
     #[error("cannot serve gRPC")]
     Grpc(#[from] chassis::grpc::GrpcServeError),
@@ -88,7 +92,7 @@ pub async fn serve(
     let metrics = Metrics::new(PROGRAM);
     let readiness = Readiness::new();
     let database = readiness.gate("database");
-    // Not `shutdown`: health and keys are needed until the last running call has ended.
+    // Not `shutdown`: health, keys and revocations are needed until the last running call has ended.
     // Dropped however this function ends, so that no task outlives it.
     let drained = CancellationToken::new();
     let _drained = drained.clone().drop_guard();
@@ -101,10 +105,10 @@ pub async fn serve(
     let verifier = verifier::start(
         config.tokens,
         Arc::clone(&clock),
-        metrics.clone(),
-        readiness.clone(),
+        &metrics,
+        &readiness,
         drained,
-    );
+    )?;
 
     let store = SqliteProfileStore::open(&config.database).await?;
     database.set(true);

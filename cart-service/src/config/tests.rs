@@ -1,4 +1,5 @@
 use chassis::settings::{self, Sources};
+use token_verifier::OnStale;
 
 use super::Config;
 
@@ -14,6 +15,17 @@ fn everything_has_a_default() {
     assert_eq!(config.operations_listen.to_string(), "127.0.0.1:9092");
     assert_eq!(config.database.to_str(), Some("cart.db"));
     assert_eq!(config.tokens.audience, "cart-service");
+    assert_eq!(
+        config.tokens.saved_jwks.to_str(),
+        Some("cart-service.jwks.json")
+    );
+    let revocations = config.tokens.revocations;
+    assert_eq!(revocations.auth_address, "http://localhost:50051");
+    assert_eq!(revocations.workload_name, "cart-service");
+    assert_eq!(
+        revocations.workload_key_file.to_str(),
+        Some("cart-service.pem")
+    );
     assert!(config.reflection);
 }
 
@@ -30,6 +42,13 @@ fn every_setting_is_read() {
          issuer = 'https://id.example'
          audience = 'cart-blue'
          jwks_url = 'http://auth.internal:8081/keys'
+         saved_jwks = '/var/lib/cart/keys.json'
+         [tokens.revocations]
+         auth_address = 'http://auth.internal:50051'
+         workload_name = 'cart-blue-1'
+         workload_key_file = '/etc/cart/workload.pem'
+         on_stale = 'refuse'
+         heartbeat_timeout = '5s'
          [telemetry]
          format = 'json'",
     )
@@ -41,6 +60,19 @@ fn every_setting_is_read() {
     assert_eq!(config.tokens.issuer, "https://id.example");
     assert_eq!(config.tokens.audience, "cart-blue");
     assert_eq!(config.tokens.jwks_url, "http://auth.internal:8081/keys");
+    assert_eq!(
+        config.tokens.saved_jwks.to_str(),
+        Some("/var/lib/cart/keys.json")
+    );
+    let revocations = config.tokens.revocations;
+    assert_eq!(revocations.auth_address, "http://auth.internal:50051");
+    assert_eq!(revocations.workload_name, "cart-blue-1");
+    assert_eq!(
+        revocations.workload_key_file.to_str(),
+        Some("/etc/cart/workload.pem")
+    );
+    assert_eq!(revocations.stale.on_stale, OnStale::Refuse);
+    assert_eq!(revocations.stale.heartbeat_timeout.as_secs(), 5);
     assert!(!config.reflection);
 }
 
@@ -53,7 +85,11 @@ fn all_mistakes_are_reported_at_once() {
          databse = 'cart.db'
          [tokens]
          issuer = ''
-         jwks_url = 'ftp://keys'",
+         jwks_url = 'ftp://keys'
+         [tokens.revocations]
+         auth_address = 'auth.internal'
+         on_stale = 'hope'
+         heartbeat_timeout = '1s'",
     )
     .unwrap_err();
     let names = [
@@ -63,6 +99,9 @@ fn all_mistakes_are_reported_at_once() {
         "databse",
         "tokens.issuer",
         "tokens.jwks_url",
+        "tokens.revocations.auth_address",
+        "tokens.revocations.on_stale",
+        "tokens.revocations.heartbeat_timeout",
     ];
     for name in names {
         assert!(

@@ -1,16 +1,18 @@
-//! The program under test, with an issuer of its own and a clock that tests set.
+//! The program under test, with an issuer and a revocation feed of its own and a clock
+//! that tests set.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::{Router, http::header::CONTENT_TYPE, routing::get};
 use chassis::{
-    ManualClock, grpc::GrpcLimits, telemetry::TelemetrySettings, verifier::TokenSettings,
+    ManualClock, grpc::GrpcLimits, revocations::RevocationSettings, telemetry::TelemetrySettings,
+    verifier::TokenSettings,
 };
 use jiff::Timestamp;
 use profile_service::{AUDIENCE, Config, Listeners, ServeError, serve};
 use proto::profile::v1::profile_service_client::ProfileServiceClient;
 use tempfile::TempDir;
-use token_verifier::testing::TestIssuer;
+use token_verifier::testing::{TestFeed, TestIssuer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -35,6 +37,7 @@ pub(crate) type Client = ProfileServiceClient<Channel>;
 /// A running program and everything around it.
 pub(crate) struct Program {
     pub(crate) issuer: TestIssuer,
+    pub(crate) feed: TestFeed,
     pub(crate) clock: ManualClock,
     pub(crate) address: SocketAddr,
     pub(crate) shutdown: CancellationToken,
@@ -51,12 +54,28 @@ impl Program {
 
     /// The same with other settings.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let issuer = TestIssuer::new(ISSUER);
-        let clock = ManualClock::at(Timestamp::from_second(1_800_000_000).unwrap());
-        let keys = serve_keys(issuer.jwks_json()).await;
-        let program = Self::launch(issuer, clock, TempDir::new().unwrap(), keys, change).await;
+        let (clock, feed) = following().await;
+        let program = Self::launch_with_keys(clock, feed, change).await;
         program.ready().await;
         program
+    }
+
+    /// A program whose auth service lets nobody watch until the feed is healed.
+    pub(crate) async fn start_without_revocations() -> Self {
+        let clock = new_clock();
+        let feed = TestFeed::start_cut(Arc::new(clock.clone())).await;
+        Self::launch_with_keys(clock, feed, |_| ()).await
+    }
+
+    async fn launch_with_keys(
+        clock: ManualClock,
+        feed: TestFeed,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let issuer = TestIssuer::new(ISSUER);
+        let keys = serve_keys(issuer.jwks_json()).await;
+        let directory = TempDir::new().unwrap();
+        Self::launch(issuer, feed, clock, directory, keys, change).await
     }
 
     /// A program whose issuer's keys cannot be had.
@@ -67,19 +86,20 @@ impl Program {
             .unwrap()
             .local_addr()
             .unwrap();
-        let clock = ManualClock::at(Timestamp::from_second(1_800_000_000).unwrap());
+        let (clock, feed) = following().await;
+        let issuer = TestIssuer::new(ISSUER);
         let directory = TempDir::new().unwrap();
-        Self::launch(TestIssuer::new(ISSUER), clock, directory, nobody, |_| ()).await
+        Self::launch(issuer, feed, clock, directory, nobody, |_| ()).await
     }
 
     /// Why a program with this database does not start.
     pub(crate) async fn start_failing(database: PathBuf) -> ServeError {
         let nobody = "127.0.0.1:1".parse().unwrap();
-        let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+        let (clock, feed) = following().await;
         let directory = TempDir::new().unwrap();
         let change = |config: &mut Config| config.database = database;
         let issuer = TestIssuer::new(ISSUER);
-        let program = Self::launch(issuer, clock, directory, nobody, change).await;
+        let program = Self::launch(issuer, feed, clock, directory, nobody, change).await;
         program.ended().await.expect_err("no database, no service")
     }
 
@@ -88,7 +108,8 @@ impl Program {
         self.shutdown.cancel();
         self.running.await.unwrap().unwrap();
         let keys = serve_keys(self.issuer.jwks_json()).await;
-        let program = Self::launch(self.issuer, self.clock, self.directory, keys, |_| ()).await;
+        let (issuer, feed, clock) = (self.issuer, self.feed, self.clock);
+        let program = Self::launch(issuer, feed, clock, self.directory, keys, |_| ()).await;
         program.ready().await;
         program
     }
@@ -100,6 +121,7 @@ impl Program {
 
     async fn launch(
         issuer: TestIssuer,
+        feed: TestFeed,
         clock: ManualClock,
         directory: TempDir,
         keys: SocketAddr,
@@ -107,13 +129,17 @@ impl Program {
     ) -> Self {
         let any = "127.0.0.1:0".parse().unwrap();
         let jwks_url = format!("http://{keys}/.well-known/jwks.json");
+        let file = |name: &str| directory.path().join(name);
+        let revocations = RevocationSettings::new(&feed.address(), AUDIENCE, file("workload.pem"));
+        let saved_jwks = file("jwks.json");
         let mut config = Config {
             listen: any,
             operations_listen: any,
-            database: directory.path().join("data.db"),
+            database: file("data.db"),
             reflection: true,
             limits: GrpcLimits::default(),
-            tokens: TokenSettings::new(ISSUER, AUDIENCE, &jwks_url).unwrap(),
+            tokens: TokenSettings::new(ISSUER, AUDIENCE, &jwks_url, saved_jwks, revocations)
+                .unwrap(),
             telemetry: TelemetrySettings::default(),
         };
         change(&mut config);
@@ -125,6 +151,7 @@ impl Program {
         let running = tokio::spawn(serving);
         Self {
             issuer,
+            feed,
             clock,
             address,
             shutdown,
@@ -134,7 +161,7 @@ impl Program {
         }
     }
 
-    async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         let mut health = HealthClient::new(self.channel().await);
         let everything = HealthCheckRequest {
             service: String::new(),
@@ -146,6 +173,23 @@ impl Program {
             }
         }
         panic!("the program ended before it was ready");
+    }
+
+    /// Waits until only other things than keys are missing.
+    pub(crate) async fn has_keys(&self) {
+        let missing = async || self.operations("/readyz").await.contains("keys");
+        let wait = async { while missing().await {} };
+        let in_time = tokio::time::timeout(std::time::Duration::from_secs(10), wait).await;
+        in_time.expect("keys come at once");
+    }
+
+    /// Whether a decision about a token was counted under this label.
+    pub(crate) async fn counted(&self, label: &str) -> bool {
+        let metrics = self.operations("/metrics").await;
+        let name = "latchkey_token_verifications_total";
+        let is_counted =
+            |line: &str| line.starts_with(name) && line.contains(label) && !line.ends_with(" 0");
+        metrics.lines().any(is_counted)
     }
 
     pub(crate) async fn channel(&self) -> Channel {
@@ -195,6 +239,13 @@ impl Program {
         self.issuer.token_with(self.issuer.default_header(), claims)
     }
 
+    /// A good token of a session that can be revoked.
+    pub(crate) fn token_of(&self, subject: &str, session_id: &str) -> String {
+        let mut claims = self.issuer.default_claims(AUDIENCE, subject, self.now());
+        claims["sid"] = session_id.into();
+        self.issuer.token_with(self.issuer.default_header(), claims)
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         use chassis::Clock;
         self.clock.now()
@@ -212,6 +263,17 @@ impl Program {
 }
 
 const ROWS: &str = "SELECT (SELECT count(*) FROM profiles) + (SELECT count(*) FROM merged_guests)";
+
+fn new_clock() -> ManualClock {
+    ManualClock::at(Timestamp::from_second(1_800_000_000).unwrap())
+}
+
+/// A clock, and a feed that goes by it.
+async fn following() -> (ManualClock, TestFeed) {
+    let clock = new_clock();
+    let feed = TestFeed::start(Arc::new(clock.clone())).await;
+    (clock, feed)
+}
 
 /// A request with a token.
 pub(crate) fn with<T>(token: &str, message: T) -> Request<T> {

@@ -11,4 +11,5 @@ mod calls;
 mod harness;
 mod merge;
 mod raw;
+mod revocation;
 mod running;
