@@ -297,6 +297,3 @@ fn report(error: &KeeperError) {
         "the signing keys were not looked after; the next round tries again"
     );
 }
-
-#[cfg(test)]
-mod tests;
