@@ -47,9 +47,14 @@
 //! - Base64url and JSON are read strictly: one spelling, no member twice, bounded in
 //!   length and depth.
 //!
+//! # When a token ends
+//!
+//! So does what it opened: see [`VerifyTokenLayer`](VerifyTokenLayer#open-streams).
+//!
 //! # When keys are away
 //!
-//! The last good set is kept ([`RemoteOptions::max_stale`]). Without one, tokens are refused as
+//! The last good set is kept ([`RemoteOptions::max_stale`]), on disk too if there is a place
+//! for it ([`RemoteOptions::saved_at`]). Without one, tokens are refused as
 //! [`VerifyError::KeysUnavailable`], which callers see as `UNAVAILABLE` or 503: an outage
 //! of ours is never a reason to sign anybody out.
 //!
