@@ -93,20 +93,10 @@ impl NewRevocation {
     /// All that was issued to a subject before the second of `now` is void. Tokens of
     /// that same second are not: its sessions have entries of their own, and a sign-in
     /// right afterwards is not refused.
-    pub fn subject_until(subject: Subject, now: Timestamp) -> Self {
+    pub fn subject(subject: Subject, now: Timestamp) -> Self {
         let target = RevocationTarget::Subject {
             subject,
             issued_before_s: now.as_second(),
-        };
-        Self::living(target, now, ENTRY_LIFE)
-    }
-
-    /// All that was issued to a subject through the second of `now` is void, because
-    /// nothing good can be issued afterwards.
-    pub fn subject_through(subject: Subject, now: Timestamp) -> Self {
-        let target = RevocationTarget::Subject {
-            subject,
-            issued_before_s: now.as_second() + 1,
         };
         Self::living(target, now, ENTRY_LIFE)
     }

@@ -43,12 +43,7 @@ impl Tail {
 
     /// What to tell of entries that were read after [`Tail::seq`], at most `limit`, when
     /// the log was known to go to `known_head`. None: nothing new.
-    pub fn read(
-        &mut self,
-        known_head: u64,
-        entries: Vec<Revocation>,
-        limit: u32,
-    ) -> Option<Batch> {
+    pub fn read(&mut self, known_head: u64, entries: Vec<Revocation>, limit: u32) -> Option<Batch> {
         let batch = self.cursor.advance(known_head, entries, limit);
         (batch.through_seq > batch.after_seq).then_some(batch)
     }

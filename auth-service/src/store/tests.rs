@@ -4,6 +4,7 @@
 
 mod accounts;
 mod model;
+mod revocations;
 mod sessions;
 mod sqlite_only;
 
@@ -18,7 +19,10 @@ use crate::fixtures::{at, start};
 use crate::session::{SessionSecret, SessionTtls};
 
 /// All traits at once.
-pub(super) trait Store: AccountStore + SessionStore + SigningKeyStore + RevocationLog + OperatorStore {}
+pub(super) trait Store:
+    AccountStore + SessionStore + SigningKeyStore + RevocationLog + OperatorStore
+{
+}
 impl<T: AccountStore + SessionStore + SigningKeyStore + RevocationLog + OperatorStore> Store for T {}
 
 macro_rules! on_every_store {

@@ -34,7 +34,7 @@ impl OperatorStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError> {
         let mut transaction = self.database.write().await?;
-        let revocation = NewRevocation::subject_until(subject.clone(), now);
+        let revocation = NewRevocation::subject(subject.clone(), now);
         append(&mut transaction, &revocation).await?;
         let ended = delete_all(&mut transaction, subject, now).await?;
         self.commit(transaction).await?;
@@ -57,7 +57,7 @@ impl OperatorStore for SqliteStore {
         if disabled.rows_affected() == 0 {
             return Ok(None);
         }
-        let revocation = NewRevocation::subject_through(subject.clone(), now);
+        let revocation = NewRevocation::subject(subject.clone(), now);
         append(&mut transaction, &revocation).await?;
         let ended = delete_all(&mut transaction, subject, now).await?;
         self.commit(transaction).await?;

@@ -193,7 +193,7 @@ async fn a_row_that_nobody_wrote_is_corrupt() {
     );
 }
 
-/// The exchange reads one table by its primary key.
+/// The exchange reads two tables, each by an index.
 #[tokio::test]
 async fn finding_a_session_is_one_indexed_read() {
     let (_directory, store) = sqlite().await;
@@ -208,4 +208,75 @@ async fn finding_a_session_is_one_indexed_read() {
         plan[0].3.starts_with("SEARCH sessions USING PRIMARY KEY"),
         "{plan:?}"
     );
+}
+
+/// If what ends a session cannot be written to the log, the session does not end.
+#[tokio::test]
+async fn a_failing_append_ends_no_session() {
+    let (_directory, store) = sqlite().await;
+    let (ann, first) = registered(&store, "ann@example.com").await;
+    let second = user_session(&ann.subject, start());
+    store.sign_in(&second, &phc("first"), None).await.unwrap();
+    let trigger = "CREATE TRIGGER fails BEFORE INSERT ON revocations \
+                   BEGIN SELECT RAISE(ABORT, 'no append'); END";
+    sqlx::query(trigger).execute(store.writer()).await.unwrap();
+
+    let (secret, id) = (&first.secret_hash, first.session.id);
+    let mut third = user_session(&ann.subject, start());
+    third.replaces = Some(first.secret_hash);
+    let last_day = first.session.expires_at;
+    let results = [
+        store.end_session(secret, start()).await.err(),
+        store.sign_out(secret, start()).await.err(),
+        store.end_session_of(&ann.subject, id, start()).await.err(),
+        store
+            .end_other_sessions(&ann.subject, id, start())
+            .await
+            .err(),
+        store.end_expired_sessions(last_day, 10).await.err(),
+        store.sign_in(&third, &phc("first"), None).await.err(),
+        store
+            .change_password(&change(&first, &phc("second")))
+            .await
+            .err(),
+        store.revoke_session(id, start()).await.err(),
+        store.revoke_subject(&ann.subject, start()).await.err(),
+        store.disable_account(&ann.subject, start()).await.err(),
+    ];
+    for (index, error) in results.iter().enumerate() {
+        assert!(matches!(error, Some(StoreError::Internal(_))), "{index}");
+    }
+    for session in [&first, &second] {
+        let found = store.find_session(&session.secret_hash).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&session.session));
+    }
+    let found = store.find_account(&ann.subject).await.unwrap().unwrap();
+    assert_eq!(found.disabled_at, None);
+    assert_eq!(store.head().await.unwrap().seq, 0);
+}
+
+#[tokio::test]
+async fn a_log_keeps_its_name_and_another_database_has_another() {
+    let (directory, store) = sqlite().await;
+    let log_id = store.head().await.unwrap().log_id;
+    store.close().await;
+    let store = SqliteStore::open(&directory.path().join("auth.db"))
+        .await
+        .unwrap();
+    assert_eq!(store.head().await.unwrap().log_id, log_id);
+    let (_directory, other) = sqlite().await;
+    assert_ne!(other.head().await.unwrap().log_id, log_id);
+}
+
+/// Whoever disables an account by hand, in SQL, ends no session; but none is of use.
+#[tokio::test]
+async fn no_session_of_a_disabled_account_is_found() {
+    let (_directory, store) = sqlite().await;
+    let (_, session) = registered(&store, "ann@example.com").await;
+    sqlx::query("UPDATE accounts SET disabled_at = 1")
+        .execute(store.writer())
+        .await
+        .unwrap();
+    let found = store.find_session(&session.secret_hash).await.unwrap();
+    assert_eq!(found, None);
 }
