@@ -4,6 +4,7 @@
 //! the guard before it makes.
 
 use proto::auth::v1::account_service_server::{AccountService, AccountServiceServer};
+use proto::auth::v1::operator_service_server::OperatorServiceServer;
 use proto::auth::v1::session_service_server::{SessionService, SessionServiceServer};
 use proto::auth::v1::token_service_server::{TokenService, TokenServiceServer};
 use proto::auth::v1::{
@@ -19,8 +20,10 @@ use tonic::{Request, Response, Status};
 
 use crate::accounts::Accounts;
 use crate::metrics::AuthMetrics;
+use crate::operator::Operator;
 use crate::revocations::Hub;
 use crate::sessions::Sessions;
+use crate::signing_keys::Keeper;
 use crate::tokens::Tokens;
 use crate::workload::{Workload, workload};
 
@@ -33,6 +36,7 @@ mod issue_anonymous_token;
 mod list_sessions;
 mod login;
 mod messages;
+mod operator;
 mod register;
 mod revoke_other_sessions;
 mod revoke_session;
@@ -47,6 +51,10 @@ pub(crate) struct Api {
     pub(crate) sessions: Sessions,
     /// Access tokens.
     pub(crate) tokens: Tokens,
+    /// What operators do by hand.
+    pub(crate) operator: Operator,
+    /// The keys that sign tokens.
+    pub(crate) keys: Keeper,
     /// Who follows the revocation log.
     pub(crate) hub: Hub,
     /// What is counted.
@@ -62,11 +70,13 @@ pub(crate) fn routes(api: Api) -> Routes {
     let accounts = AccountServiceServer::new(api.clone());
     let sessions = SessionServiceServer::new(api.clone());
     let revocations = watch::RevocationService(api.hub.clone());
-    let tokens = TokenServiceServer::new(api);
+    let tokens = TokenServiceServer::new(api.clone());
+    let operator = OperatorServiceServer::new(api);
     Routes::new(accounts.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(sessions.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(revocations)
         .add_service(tokens.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(operator.max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
 
 /// The message, and the proof that the guard let its sender through.

@@ -42,6 +42,11 @@ fn an_outage_is_never_a_logout() {
             Code::Unavailable,
             "STORE_UNAVAILABLE",
         ),
+        check(
+            OperatorError::Store(away()),
+            Code::Unavailable,
+            "STORE_UNAVAILABLE",
+        ),
     ] {
         assert_eq!(retry_delay_of(&status), Some(STORE_RETRY));
         assert!(!status.message().contains("secret"), "{status:?}");
