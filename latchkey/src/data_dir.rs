@@ -54,6 +54,11 @@ impl DataDir {
         self.0.join("workloads").join(format!("{workload}.pem"))
     }
 
+    /// The last good keys of a service's verifier.
+    pub(crate) fn saved_jwks(&self, service: &str) -> PathBuf {
+        self.0.join("jwks").join(format!("{service}.json"))
+    }
+
     pub(crate) fn addresses(&self) -> PathBuf {
         self.0.join("addresses.json")
     }

@@ -11,6 +11,7 @@ use auth_service::{
 };
 use chassis::{
     Clock, SystemClock,
+    revocations::RevocationSettings,
     telemetry::{self, Format, TelemetrySettings},
     verifier::TokenSettings,
     workload::WorkloadKey,
@@ -215,18 +216,14 @@ fn issuer(addresses: &Addresses) -> String {
 }
 
 fn auth_config(data_dir: &DataDir, addresses: &Addresses) -> anyhow::Result<auth_service::Config> {
-    let everything = vec![
-        Permission::Accounts,
-        Permission::Sessions,
-        Permission::Exchange,
-    ];
-    let workload = |name: &str| -> anyhow::Result<WorkloadSettings> {
+    use Permission::{Accounts, Exchange, Operate, Sessions, Watch};
+    let workload = |name: &str, may: &[Permission]| -> anyhow::Result<WorkloadSettings> {
         let key = WorkloadKey::load_or_create(&data_dir.workload_key(name))?;
         let public_key = PublicJwk::from_json(&key.public_jwk())?;
         Ok(WorkloadSettings {
             name: name.to_owned(),
             public_key,
-            may: everything.clone(),
+            may: may.to_vec(),
         })
     };
     Ok(auth_service::Config {
@@ -234,7 +231,12 @@ fn auth_config(data_dir: &DataDir, addresses: &Addresses) -> anyhow::Result<auth
         http_listen: addresses.auth_http,
         operations_listen: addresses.auth_operations,
         issuer: issuer(addresses),
-        workloads: vec![workload(GATEWAY_WORKLOAD)?, workload(COMMAND_WORKLOAD)?],
+        workloads: vec![
+            workload(GATEWAY_WORKLOAD, &[Accounts, Sessions, Exchange, Watch])?,
+            workload(cart_service::AUDIENCE, &[Watch])?,
+            workload(profile_service::AUDIENCE, &[Watch])?,
+            workload(COMMAND_WORKLOAD, &[Accounts, Sessions, Exchange, Operate])?,
+        ],
         ..auth_service::Config::new(
             data_dir.database("auth"),
             KeyEncryptionKeySource::File(data_dir.key_encryption_key()),
@@ -242,9 +244,24 @@ fn auth_config(data_dir: &DataDir, addresses: &Addresses) -> anyhow::Result<auth
     })
 }
 
-fn tokens(addresses: &Addresses, audience: &str) -> anyhow::Result<TokenSettings> {
+fn tokens(
+    data_dir: &DataDir,
+    addresses: &Addresses,
+    audience: &str,
+) -> anyhow::Result<TokenSettings> {
     let jwks_url = format!("http://{}/.well-known/jwks.json", addresses.auth_http);
-    Ok(TokenSettings::new(&issuer(addresses), audience, &jwks_url)?)
+    let revocations = RevocationSettings::new(
+        &format!("http://{}", addresses.auth_grpc),
+        audience,
+        data_dir.workload_key(audience),
+    );
+    Ok(TokenSettings::new(
+        &issuer(addresses),
+        audience,
+        &jwks_url,
+        data_dir.saved_jwks(audience),
+        revocations,
+    )?)
 }
 
 fn cart_config(data_dir: &DataDir, addresses: &Addresses) -> anyhow::Result<cart_service::Config> {
@@ -253,7 +270,7 @@ fn cart_config(data_dir: &DataDir, addresses: &Addresses) -> anyhow::Result<cart
         operations_listen: addresses.cart_operations,
         ..cart_service::Config::new(
             data_dir.database("cart"),
-            tokens(addresses, cart_service::AUDIENCE)?,
+            tokens(data_dir, addresses, cart_service::AUDIENCE)?,
         )
     })
 }
@@ -267,7 +284,7 @@ fn profile_config(
         operations_listen: addresses.profile_operations,
         ..profile_service::Config::new(
             data_dir.database("profile"),
-            tokens(addresses, profile_service::AUDIENCE)?,
+            tokens(data_dir, addresses, profile_service::AUDIENCE)?,
         )
     })
 }

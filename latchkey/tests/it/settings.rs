@@ -50,12 +50,15 @@ fn gateway() {
 #[test]
 fn auth_service() {
     let directory = tempfile::tempdir().unwrap();
-    let jwk = directory.path().join("gateway.jwk.json");
-    fs::write(&jwk, WorkloadKey::generate().unwrap().public_jwk()).unwrap();
-    let key = format!("workloads.gateway.public_key_file={}", jwk.display());
+    let workloads = ["gateway", "cart-service", "profile-service", "latchkey"];
+    let keys = workloads.map(|workload| {
+        let jwk = directory.path().join(workload);
+        fs::write(&jwk, WorkloadKey::generate().unwrap().public_jwk()).unwrap();
+        format!("workloads.{workload}.public_key_file={}", jwk.display())
+    });
     check(
         "auth-service",
-        |sources| sources.with(&key),
+        |sources| keys.iter().fold(sources, |sources, key| sources.with(key)),
         auth_service::Config::read,
     );
 }
