@@ -48,6 +48,9 @@ impl FollowerHandle {
             self.install_keys(&jwks)?;
         }
         self.shared.apply(&effects);
+        if effects.seen_at.is_some() {
+            self.confirm_keys();
+        }
         if !is_collecting && !effects.snapshot_ends {
             self.report_propagation(&effects);
         }
@@ -93,6 +96,13 @@ impl FollowerHandle {
             self.follower.disconnected();
         }
         installed
+    }
+
+    /// Nothing is missing, so no other keys have been announced either.
+    fn confirm_keys(&self) {
+        if let Some(keys) = &self.options.keys {
+            keys.confirmed_by_feed();
+        }
     }
 
     fn report_propagation(&self, effects: &Effects) {

@@ -12,9 +12,13 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use proto::auth::v1::watch_response::Event;
+use proto::auth::v1::{Heartbeat, KeySet, Opening, WatchResponse};
 use serde_json::json;
 use token_verifier::testing::TestIssuer;
-use token_verifier::{Keys, ManualClock, RemoteOptions, TokenVerifier};
+use token_verifier::{
+    Clock as _, FollowOptions, Keys, ManualClock, RemoteOptions, Revocations, TokenVerifier,
+};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -149,4 +153,44 @@ async fn is_not_ready_with_an_empty_set_and_recovers() {
     published.lock().unwrap().document = Some(document(&[&issuer]));
     while fetches.recv().await.unwrap().is_err() {}
     verifier.verify(&token(&issuer)).unwrap();
+}
+
+// Who follows the feed needs no address to answer: each heartbeat says that the keys are
+// still the same.
+#[tokio::test(start_paused = true)]
+async fn the_feed_alone_keeps_its_keys_good() {
+    const MAX_STALE: Duration = Duration::from_secs(10);
+    let (issuer, clock) = (TestIssuer::new(ISSUER), ManualClock::at(now()));
+    let options = RemoteOptions::new("http://127.0.0.1:1/jwks").unwrap();
+    // The driver never runs.
+    let (keys, _driver) = Keys::remote(options.max_stale(MAX_STALE));
+    let options = FollowOptions::default().keys(keys.clone());
+    let (_revocations, mut handle) = Revocations::manual(options, Arc::new(clock.clone()));
+    let _request = handle.request();
+    let mut says = |event| {
+        let event = Some(event);
+        handle.apply(WatchResponse { event }).unwrap();
+    };
+    let opening = Opening {
+        log_id: "log".to_owned(),
+        now_us: clock.now().as_microsecond(),
+        ..Opening::default()
+    };
+    says(Event::Opening(opening));
+    assert!(!keys.is_ready());
+    let jwks = issuer.jwks_json().into();
+    says(Event::KeySet(KeySet { jwks }));
+    let second = Duration::from_secs(1);
+    for _ in 0..3 * MAX_STALE.as_secs() {
+        clock.advance(second);
+        tokio::time::advance(second).await;
+        assert!(keys.is_ready());
+        let now_us = clock.now().as_microsecond();
+        says(Event::Heartbeat(Heartbeat {
+            head_seq: 0,
+            now_us,
+        }));
+    }
+    tokio::time::advance(MAX_STALE).await;
+    assert!(!keys.is_ready());
 }
