@@ -233,7 +233,7 @@ async fn every_method_is_closed_to_strangers_but_health() {
         service.method.iter().map(move |method| path(method.name()))
     });
     let mut paths: Vec<String> = methods.collect();
-    assert_eq!(paths.len(), 11);
+    assert_eq!(paths.len(), 19);
     paths.extend(
         [
             "/latchkey.auth.v1.TokenService/New",

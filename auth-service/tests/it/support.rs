@@ -12,6 +12,7 @@ use chassis::grpc::{ConnectOptions, connect};
 use chassis::workload::{AssertionLayer, AssertionSigner, AttachAssertion, WorkloadKey};
 use jiff::Timestamp;
 use proto::auth::v1::account_service_client::AccountServiceClient;
+use proto::auth::v1::operator_service_client::OperatorServiceClient;
 use proto::auth::v1::session_service_client::SessionServiceClient;
 use proto::auth::v1::token_service_client::TokenServiceClient;
 use proto::auth::v1::{
@@ -65,6 +66,7 @@ pub(crate) struct Clients {
     pub(crate) accounts: AccountServiceClient<AttachAssertion<Channel>>,
     pub(crate) sessions: SessionServiceClient<AttachAssertion<Channel>>,
     pub(crate) tokens: TokenServiceClient<AttachAssertion<Channel>>,
+    pub(crate) operator: OperatorServiceClient<AttachAssertion<Channel>>,
 }
 
 impl Home {
@@ -97,6 +99,16 @@ impl Home {
             workload("gateway", &self.key("gateway").public_jwk(), &ALL),
             workload("cart-service", &self.key("cart-service").public_jwk(), &[]),
             workload("tester", &self.tester.jwk().to_string(), &ALL),
+            workload(
+                "latchkey",
+                &self.key("latchkey").public_jwk(),
+                &[Permission::Operate],
+            ),
+            workload(
+                "watcher",
+                &self.key("watcher").public_jwk(),
+                &[Permission::Watch],
+            ),
         ];
         config
     }
@@ -160,14 +172,20 @@ impl Auth {
 
     /// Clients that call as `name`, with the key under that name.
     pub(crate) fn clients(&self, name: &str) -> Clients {
-        let clock: Arc<dyn Clock> = Arc::new(self.home.clock.clone());
-        let signer = AssertionSigner::new(name, self.home.key(name), "auth-service", clock);
-        let channel = AssertionLayer::new(signer).layer(self.channel());
+        let channel = self.signed(name);
         Clients {
             accounts: AccountServiceClient::new(channel.clone()),
             sessions: SessionServiceClient::new(channel.clone()),
-            tokens: TokenServiceClient::new(channel),
+            tokens: TokenServiceClient::new(channel.clone()),
+            operator: OperatorServiceClient::new(channel),
         }
+    }
+
+    /// A channel on which `name` signs every call.
+    pub(crate) fn signed(&self, name: &str) -> AttachAssertion<Channel> {
+        let clock: Arc<dyn Clock> = Arc::new(self.home.clock.clone());
+        let signer = AssertionSigner::new(name, self.home.key(name), "auth-service", clock);
+        AssertionLayer::new(signer).layer(self.channel())
     }
 
     pub(crate) fn gateway(&self) -> Clients {
@@ -191,6 +209,11 @@ impl Auth {
 
     /// What a service with this audience makes of a token, by the JWKS as it is served.
     pub(crate) async fn verify(&self, audience: &str, token: &str) -> VerifiedToken {
+        self.verifier(audience).await.verify(token).unwrap()
+    }
+
+    /// What verifies so, by the keys of this moment and without revocations.
+    pub(crate) async fn verifier(&self, audience: &str) -> TokenVerifier {
         let jwks = get(self.http, "/.well-known/jwks.json", &[]).await;
         let keys = Keys::fixed(KeySet::from_json(&jwks.body).unwrap());
         let expectations = Expectations {
@@ -199,8 +222,6 @@ impl Auth {
         };
         let clock: Arc<dyn Clock> = Arc::new(self.home.clock.clone());
         TokenVerifier::new(expectations, keys, clock)
-            .verify(token)
-            .unwrap()
     }
 }
 
