@@ -7,6 +7,8 @@
 mod driver;
 mod entries;
 mod feed;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod follower;
 mod handle;
 mod issuer_clock;

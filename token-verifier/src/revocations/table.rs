@@ -65,7 +65,7 @@ impl Table {
     /// How many entries it may hold: three quarters of its slots, beyond which probing
     /// gets long.
     pub(super) fn room(&self) -> usize {
-        self.slots.len() / 4 * 3
+        self.slots.len() - self.slots.len().div_ceil(4)
     }
 
     pub(super) fn memory_bytes(&self) -> usize {

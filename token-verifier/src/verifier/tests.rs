@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+mod revoked;
+
 use jiff::Timestamp;
 
 use super::*;
