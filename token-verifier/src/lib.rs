@@ -51,6 +51,34 @@
 //!
 //! So does what it opened: see [`VerifyTokenLayer`](VerifyTokenLayer#open-streams).
 //!
+//! # When a session ends
+//!
+//! Then its tokens are refused here before they expire: [`Revocations`] follows the auth
+//! service's log of what is revoked, and [`TokenVerifier::with_revocations`] asks it at
+//! every use of a token, in memory and without a lock.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use token_verifier::{FollowOptions, GrpcFeed, Revocations, SystemClock, TokenVerifier};
+//! # async fn example(verifier: TokenVerifier, channel: tonic::transport::Channel) {
+//! let feed = GrpcFeed::new(channel); // one that signs its calls
+//! let (revocations, driver) =
+//!     Revocations::follow(feed, FollowOptions::default(), Arc::new(SystemClock));
+//! tokio::spawn(driver);
+//! let verifier = verifier.with_revocations(revocations);
+//! # }
+//! ```
+//!
+//! - Before the first snapshot nothing is accepted: tokens are refused as
+//!   [`VerifyError::RevocationsUnavailable`], which callers see as `UNAVAILABLE` or 503.
+//! - While the feed is silent, what is known counts: a session that ends meanwhile is
+//!   served until its token expires. With [`OnStale::Refuse`] nothing is accepted once
+//!   [`FollowOptions::heartbeat_timeout`] has passed without proof that nothing is missing.
+//! - A token is refused for its session, its subject or its key, never for its text:
+//!   signed again or spelled differently, it is still a token of that session.
+//! - `exp`, `iat` and `nbf` are judged by the auth service's clock, as the feed tells it,
+//!   and our monotonic one. A wall clock that is set forwards or back changes nothing.
+//!
 //! # When keys are away
 //!
 //! The last good set is kept ([`RemoteOptions::max_stale`]), on disk too if there is a place

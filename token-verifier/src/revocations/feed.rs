@@ -71,3 +71,6 @@ impl<S> fmt::Debug for GrpcFeed<S> {
         f.debug_struct("GrpcFeed").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
