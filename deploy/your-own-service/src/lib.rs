@@ -2,8 +2,10 @@
 
 use std::{error::Error, sync::Arc};
 
+use chassis::revocations::RevocationSettings;
 use token_verifier::{
-    Expectations, Keys, RemoteOptions, SystemClock, TokenVerifier, VerifyTokenLayer,
+    Expectations, FollowOptions, Keys, RemoteOptions, Revocations, SystemClock, TokenVerifier,
+    VerifyTokenLayer,
 };
 use tokio::net::TcpListener;
 use tonic::{
@@ -41,14 +43,20 @@ impl GreeterService for Greeter {
 pub async fn serve(
     listener: TcpListener,
     jwks_url: &str,
+    feed: RevocationSettings,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let (keys, driver) = Keys::remote(RemoteOptions::new(jwks_url)?);
-    tokio::spawn(driver);
+    let clock = Arc::new(SystemClock);
+    let (keys, fetching) = Keys::remote(RemoteOptions::new(jwks_url)?);
+    tokio::spawn(fetching);
+    let options = FollowOptions::default().keys(keys.clone());
+    let (revocations, following) =
+        Revocations::follow(feed.feed(clock.clone())?, options, clock.clone());
+    tokio::spawn(following);
     let expectations = Expectations {
         issuer: "http://localhost:8081".to_owned(),
         audience: "greeter".to_owned(),
     };
-    let verifier = TokenVerifier::new(expectations, keys, Arc::new(SystemClock));
+    let verifier = TokenVerifier::new(expectations, keys, clock).with_revocations(revocations);
     // Where the gateway learns what there is to call; older grpcurls ask in v1alpha.
     let reflection = || {
         tonic_reflection::server::Builder::configure()

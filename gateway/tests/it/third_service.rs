@@ -7,6 +7,7 @@ use bytes::Bytes;
 use chassis::{
     SystemClock,
     grpc::{ConnectOptions, connect},
+    revocations::RevocationSettings,
     settings::{self, Section, Sources},
     workload::{AssertionLayer, AssertionSigner, WorkloadKey},
 };
@@ -27,6 +28,7 @@ use crate::harness::{Answer, COOKIE, eventually};
 const PAGE: &str = include_str!("../../../deploy/your-own-service.md");
 /// What the page's settings and code say, and a test must not take.
 const GREETER_ADDRESS: &str = "http://127.0.0.1:50054";
+const GREETER_KEY: &str = "deploy/local/data/workloads/greeter.jwk.json";
 
 #[tokio::test]
 async fn a_person_is_greeted_and_nobody_else() {
@@ -67,6 +69,21 @@ async fn the_layer_alone_guards_the_service() {
     let token = world.exchange(&cookie, "greeter").await;
     let greeting = world.greet(Some(&token)).await.unwrap();
     assert_eq!(greeting, format!("Hello, {subject}"));
+}
+
+#[tokio::test]
+async fn who_has_signed_out_is_refused_at_once_with_a_token_that_has_time_left() {
+    let world = World::start().await;
+    let (cookie, _) = world.register("ada@example.com").await;
+    let token = world.exchange(&cookie, "greeter").await;
+    world.greet(Some(&token)).await.unwrap();
+
+    world.sign_out(&cookie).await;
+    eventually(async || {
+        let greeted = world.greet(Some(&token)).await;
+        greeted.is_err_and(|refused| refused.code() == Code::Unauthenticated)
+    })
+    .await;
 }
 
 #[test]
@@ -112,7 +129,7 @@ impl World {
         let files = TempDir::new().unwrap();
         let stop = CancellationToken::new();
         let (auth, jwks) = start_auth(files.path(), &stop).await;
-        let greeter = start_greeter(jwks).await;
+        let greeter = start_greeter(files.path(), auth, jwks).await;
         let (gateway, operations) = start_gateway(files.path(), auth, greeter, &stop).await;
         let world = Self {
             auth,
@@ -123,23 +140,16 @@ impl World {
             _stop: stop.drop_guard(),
         };
         eventually(async || world.ask(operations, "/readyz", None).await.status == 200).await;
-        world.verifier_has_keys().await;
+        world.greeter_verifies().await;
         world
     }
 
-    /// The greeter has no readiness of its own; before its verifier has keys it answers
-    /// any token, even this one, with UNAVAILABLE.
-    async fn verifier_has_keys(&self) {
-        let (header, claims) = (
-            "eyJhbGciOiJFZERTQSIsImtpZCI6ImsiLCJ0eXAiOiJhdCtqd3QifQ",
-            "e30",
-        );
-        let token = format!("{header}.{claims}.{}", "A".repeat(86));
-        eventually(async || {
-            let refused = self.greet(Some(&token)).await.unwrap_err();
-            refused.code() == Code::Unauthenticated
-        })
-        .await;
+    /// The greeter has no readiness of its own; before its verifier has keys and knows
+    /// what is revoked, it answers any token with UNAVAILABLE.
+    async fn greeter_verifies(&self) {
+        let (cookie, _) = self.register("first@example.com").await;
+        let token = self.exchange(&cookie, "greeter").await;
+        eventually(async || self.greet(Some(&token)).await.is_ok()).await;
     }
 
     async fn get(&self, path: &str, cookie: Option<&str>) -> Answer {
@@ -170,6 +180,16 @@ impl World {
             .to_owned();
         assert!(subject.starts_with("usr_"), "{subject}");
         (answer.session().unwrap(), subject)
+    }
+
+    async fn sign_out(&self, cookie: &str) {
+        let request = Request::post(format!("http://{}/auth/logout", self.gateway))
+            .header("origin", format!("http://{}", self.gateway))
+            .header("cookie", format!("{COOKIE}={cookie}"))
+            .body(Full::default())
+            .unwrap();
+        let answer = self.send(request).await;
+        assert_eq!(answer.status, 204, "{answer:?}");
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
@@ -223,6 +243,11 @@ fn gateway_key(files: &Path) -> WorkloadKey {
 /// Its gRPC and JWKS addresses.
 async fn start_auth(files: &Path, stop: &CancellationToken) -> (SocketAddr, SocketAddr) {
     let jwk = gateway_key(files).public_jwk();
+    let greeter_jwk = files.join("greeter.jwk.json");
+    let greeter_key = WorkloadKey::load_or_create(&files.join("greeter.pem")).unwrap();
+    std::fs::write(&greeter_jwk, greeter_key.public_jwk()).unwrap();
+    let greeter = settings_of("deploy/local/auth-service.toml, at its end");
+    assert!(greeter.contains(GREETER_KEY));
     let text = format!(
         "{audiences}
         grpc_listen = '127.0.0.1:0'
@@ -232,8 +257,10 @@ async fn start_auth(files: &Path, stop: &CancellationToken) -> (SocketAddr, Sock
         key_encryption_key_file = '{files}/key-encryption-key'
         [workloads.gateway]
         public_key = '{jwk}'
-        may = ['accounts', 'sessions', 'exchange']",
+        may = ['accounts', 'sessions', 'exchange', 'watch']
+        {greeter}",
         audiences = settings_of("deploy/local/auth-service.toml"),
+        greeter = greeter.replace(GREETER_KEY, &greeter_jwk.display().to_string()),
         files = files.display(),
     );
     let config = read("auth-service.toml", &text, auth_service::Config::read);
@@ -245,12 +272,14 @@ async fn start_auth(files: &Path, stop: &CancellationToken) -> (SocketAddr, Sock
     (grpc, http)
 }
 
-async fn start_greeter(jwks: SocketAddr) -> SocketAddr {
+async fn start_greeter(files: &Path, auth: SocketAddr, jwks: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let key = files.join("greeter.pem");
+    let feed = RevocationSettings::new(&format!("http://{auth}"), "greeter", key);
     tokio::spawn(async move {
         let jwks_url = format!("http://{jwks}/.well-known/jwks.json");
-        greeter::serve(listener, &jwks_url).await
+        greeter::serve(listener, &jwks_url, feed).await
     });
     address
 }
