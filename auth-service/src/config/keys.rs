@@ -91,7 +91,7 @@ impl KeySettings {
         if !(retire..=MAX_RETIRE_AFTER).contains(&self.retire_after) {
             section.problem(
                 "retire_after",
-                "must be at least access_token_ttl and 10s, and at most 1d",
+                "must be at least 10s longer than access_token_ttl, and at most 1d",
             );
         }
         if !REFRESH_EVERY.contains(&self.refresh_every) {

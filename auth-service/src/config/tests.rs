@@ -255,3 +255,38 @@ fn absurd_amounts_are_refused_and_the_largest_sane_ones_taken() {
         );
     }
 }
+
+#[test]
+fn a_key_is_published_for_twice_the_max_age_unless_told_otherwise() {
+    let schedule = |text: &str| {
+        let config = config(text).unwrap();
+        config.keys.schedule(config.jwks_max_age)
+    };
+    assert_eq!(schedule("").publish_before, Duration::from_secs(600));
+    let short = schedule("jwks_max_age = '1s'\n[keys]\nretire_after = '70s'");
+    assert_eq!(short.publish_before, Duration::from_secs(2));
+    assert_eq!(short.retire_after, Duration::from_secs(70));
+    let all = config(
+        "previous_key_encryption_key_files = ['old', 'older']\n\
+         [keys]\nrotate_every = '1d'\npublish_before = '1h'\nrefresh_every = '2s'",
+    );
+    let all = all.unwrap();
+    assert_eq!(all.previous_key_encryption_key_files.len(), 2);
+    assert_eq!(all.keys.rotate_every, Duration::from_secs(86_400));
+    assert_eq!(all.keys.publish_before, Some(Duration::from_secs(3600)));
+    assert_eq!(all.keys.refresh_every, Duration::from_secs(2));
+}
+
+#[test]
+fn absurd_spans_of_keys_are_refused() {
+    check_refused(
+        "[keys]\npublish_before = '9m'",
+        "must be at least twice jwks_max_age",
+    );
+    check_refused("[keys]\nrotate_every = '366d'", "at most 365d");
+    check_refused("[keys]\nrotate_every = '19m'", "twice publish_before");
+    check_refused("[keys]\nretire_after = '69s'", "10s longer than access_token_ttl");
+    check_refused("[keys]\nretire_after = '2d'", "at most 1d");
+    check_refused("[keys]\nrefresh_every = '1ms'", "10ms to 5s");
+    check_refused("previous_key_encryption_key_files = ['']", "is empty");
+}

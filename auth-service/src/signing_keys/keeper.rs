@@ -297,3 +297,6 @@ fn report(error: &KeeperError) {
         "the signing keys were not looked after; the next round tries again"
     );
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,3 +139,6 @@ fn under_current(
     let private_key: Zeroizing<Vec<u8>> = key_ring.decrypt(&record.encrypted_private_key)?;
     Ok(Some(key_ring.encrypt(&private_key)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ mod accounts;
 mod model;
 mod revocations;
 mod sessions;
+mod signing_keys;
 mod sqlite_only;
 
 use jiff::Timestamp;
