@@ -13,6 +13,10 @@ use super::feed::Feed;
 use super::handle::FollowerHandle;
 use super::resync::Resync;
 
+/// How long a stream must have lasted for the next to be asked for soon: one that is given
+/// up right after its opening, time and again, is asked for ever more seldom.
+const GOOD_STREAM: Duration = Duration::from_secs(2);
+
 /// The pause after a stream that did its work. An auth service that restarts is back within
 /// a moment, and another one is there already.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -33,11 +37,12 @@ const MESSAGES_PER_TURN: usize = 16;
 pub(super) async fn drive(mut feed: impl Feed, mut handle: FollowerHandle) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let (resync, was_caught_up) = follow(&mut feed, &mut handle).await;
+        let began_at = Instant::now();
+        let resync = follow(&mut feed, &mut handle).await;
         handle.disconnected();
         log(&resync);
         handle.report_resync(&resync);
-        if was_caught_up {
+        if began_at.elapsed() >= GOOD_STREAM {
             pause = FIRST_PAUSE;
         }
         rest(&mut handle, pause).await;
@@ -55,17 +60,15 @@ fn log(resync: &Resync) {
     }
 }
 
-/// One stream, to its end. Also says whether it had brought all there was.
-async fn follow(feed: &mut impl Feed, handle: &mut FollowerHandle) -> (Resync, bool) {
+/// One stream, to its end.
+async fn follow(feed: &mut impl Feed, handle: &mut FollowerHandle) -> Resync {
     let request = handle.request();
     let answer = while_ticking(handle, timeout(CATCH_UP_PATIENCE, feed.watch(request))).await;
-    let stream = match answer {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(status)) => return (Resync::Failed(Box::new(status)), false),
-        Err(_) => return (Resync::Silent, false),
-    };
-    let resync = take_in(stream, handle).await;
-    (resync, handle.is_caught_up())
+    match answer {
+        Ok(Ok(stream)) => take_in(stream, handle).await,
+        Ok(Err(status)) => Resync::Failed(Box::new(status)),
+        Err(_) => Resync::Silent,
+    }
 }
 
 async fn take_in(

@@ -43,6 +43,9 @@ impl Entries {
     /// Readers of the table see the entry when this returns; unless the table had to be
     /// replaced, which is when they are to be given the new one.
     pub(super) fn insert(&mut self, entry: Entry) {
+        // Who adds what should have expired knows of a clock that was set back.
+        let before_s = entry.expires_at_s.saturating_sub(1);
+        self.expired_through_s = self.expired_through_s.min(before_s);
         if self.filled >= self.table.room() {
             self.copy();
         }
@@ -74,14 +77,19 @@ impl Entries {
     }
 
     /// Into a new table, which has room for half as many again: what is copied now is
-    /// copied again only after that many insertions.
+    /// copied again only after that many insertions. Counts anew: what had expired is alive
+    /// again if the time was set back meanwhile.
     fn copy(&mut self) {
-        let table = Table::for_entries(self.live + self.live / 2);
-        let alive = |entry: &Entry| entry.expires_at_s > self.expired_through_s;
-        self.filled = 0;
-        for entry in self.table.entries().filter(alive) {
+        let by_s = self.expired_through_s;
+        let before = Arc::clone(&self.table);
+        let alive = || before.entries().filter(|entry| entry.expires_at_s > by_s);
+        let count = alive().count();
+        let table = Table::for_entries(count + count / 2);
+        (self.filled, self.live) = (count, 0);
+        self.expiries.clear();
+        for entry in alive() {
             table.insert(entry);
-            self.filled += 1;
+            self.expect_expiry(entry.expires_at_s);
         }
         self.table = Arc::new(table);
     }

@@ -15,8 +15,8 @@ const DEFAULT_HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Shorter than that, one lost packet makes the state flap: heartbeats come each second.
 const LEAST_HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Sixteen million revocations within six minutes are an attack or a mistake, and half a
-/// gigabyte.
+/// Sixteen million revocations within six minutes are an attack or a mistake, and up to
+/// three quarters of a gigabyte; twice that while a snapshot of as many is collected.
 const DEFAULT_MAX_ENTRIES: usize = 16_000_000;
 
 /// What to answer while the feed is silent.

@@ -218,6 +218,27 @@ async fn a_feed_that_ends_every_stream_at_once_is_not_asked_all_the_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_feed_that_opens_well_and_then_talks_nonsense_is_not_asked_all_the_time() {
+    let stage = Stage::new(FollowOptions::default());
+    for _ in 0..1_000 {
+        let wire = stage.script.accept();
+        send(&wire, opening(LOG, 0, 0, at_ms(0))).await;
+        send(&wire, sessions(7, 9)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let asked = stage.script.requests().len();
+    assert!((60..=240).contains(&asked), "{asked}");
+    assert!(
+        stage
+            .resyncs
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|reason| *reason == "gap")
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_stream_makes_stale_in_time_and_is_left() {
     let stage = Stage::new(FollowOptions::default().on_stale(OnStale::Refuse));
     let wire = stage.script.accept();
