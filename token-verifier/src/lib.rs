@@ -127,10 +127,12 @@ pub use keys::Keys;
 pub use layer::VerifyTokenLayer;
 pub use remote::{FetchError, RemoteError, RemoteOptions};
 pub use revocations::{
-    Effects, Feed, FeedState, FollowOptions, Follower, FollowerHandle, GrpcFeed, OnStale,
-    OnStaleError, Resync, RevocationError, RevocationKeys, Revocations, Revoked, Subscription,
-    Target,
+    Feed, FeedState, FollowOptions, FollowerHandle, GrpcFeed, OnStale, OnStaleError, Resync,
+    RevocationError, RevocationKeys, Revocations, Subscription,
 };
+// The machine without its table, for simulations.
+#[doc(hidden)]
+pub use revocations::{Effects, Follower, Revoked, Target};
 pub use service::{ResponseFuture, VerifyToken};
 pub use subject::{Subject, SubjectError, SubjectKind};
 pub use unverified::MalformedToken;
