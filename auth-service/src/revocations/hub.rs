@@ -51,6 +51,7 @@ pub(super) struct Shared {
     pub(super) catch_ups: Semaphore,
     /// The JWKS as it is published, encoded.
     pub(super) key_set: ArcSwap<Bytes>,
+    started: Instant,
 }
 
 /// A message for everybody.
@@ -78,6 +79,7 @@ impl Hub {
             ring: broadcast::Sender::new(RING),
             catch_ups: Semaphore::new(CATCH_UPS),
             key_set: ArcSwap::from_pointee(key_set),
+            started: Instant::now(),
         }))
     }
 
@@ -147,7 +149,7 @@ impl Shared {
         while tail.is_behind(&head) {
             self.read(tail, head.seq).await?;
         }
-        if let Some(head_seq) = tail.heartbeat(&head, self.parts.clock.monotonic()) {
+        if let Some(head_seq) = tail.heartbeat(&head, self.started.elapsed()) {
             self.publish(News::Heartbeat(head_seq), wire::heartbeat(head_seq, now));
         }
         Ok(())

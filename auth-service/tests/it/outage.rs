@@ -6,7 +6,7 @@ use tonic::Code;
 
 use crate::support::{Auth, PASSWORD, check_refused};
 
-async fn other_program(auth: &Auth) -> SqliteConnection {
+pub(crate) async fn other_program(auth: &Auth) -> SqliteConnection {
     let url = format!("sqlite:{}", auth.home.path("auth.db").display());
     SqliteConnectOptions::from_str(&url)
         .unwrap()

@@ -97,7 +97,11 @@ impl Home {
         };
         config.workloads = vec![
             workload("gateway", &self.key("gateway").public_jwk(), &ALL),
-            workload("cart-service", &self.key("cart-service").public_jwk(), &[]),
+            workload(
+                "cart-service",
+                &self.key("cart-service").public_jwk(),
+                &[Permission::Watch],
+            ),
             workload("tester", &self.tester.jwk().to_string(), &ALL),
             workload(
                 "latchkey",
@@ -183,9 +187,14 @@ impl Auth {
 
     /// A channel on which `name` signs every call.
     pub(crate) fn signed(&self, name: &str) -> AttachAssertion<Channel> {
+        self.signed_over(name, self.channel())
+    }
+
+    /// The same over another channel.
+    pub(crate) fn signed_over(&self, name: &str, channel: Channel) -> AttachAssertion<Channel> {
         let clock: Arc<dyn Clock> = Arc::new(self.home.clock.clone());
         let signer = AssertionSigner::new(name, self.home.key(name), "auth-service", clock);
-        AssertionLayer::new(signer).layer(self.channel())
+        AssertionLayer::new(signer).layer(channel)
     }
 
     pub(crate) fn gateway(&self) -> Clients {
