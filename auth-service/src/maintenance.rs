@@ -19,6 +19,9 @@ use crate::store::{RevocationLog, SigningKeyStore, StoreError};
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// Expired rows are refused whether or not they are still there, so there is no hurry.
 const PURGE_EVERY: u32 = 12;
+/// How far the clock moves before that is written down. Entries of the revocation log are
+/// kept for almost a minute more than any token needs.
+const NOTE_TIME_EVERY: SignedDuration = SignedDuration::from_secs(30);
 /// Batches of each kind in one round: what is left waits for the next, so that a
 /// backlog never keeps the writer from everybody else.
 const MAX_BATCHES: u32 = 100;
@@ -43,13 +46,27 @@ impl Maintenance {
         let mut ticks = tokio::time::interval(PROBE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let started = Started::now(&*self.clock);
+        let mut noted = None;
         for round in (0..PURGE_EVERY).cycle() {
             ticks.tick().await;
             let reachable = self.probe().await;
             database.set(reachable);
+            self.note_time(&mut noted).await;
             if reachable && round == 0 {
                 self.purge(started).await;
             }
+        }
+    }
+
+    /// Soon after the clock went ahead, and rarely otherwise.
+    async fn note_time(&self, noted: &mut Option<Timestamp>) {
+        let now = self.clock.now();
+        if noted.is_some_and(|noted| now.duration_since(noted) < NOTE_TIME_EVERY) {
+            return;
+        }
+        match self.log.note_time(now).await {
+            Ok(()) => *noted = Some(now),
+            Err(error) => report_time(&error),
         }
     }
 
@@ -142,6 +159,13 @@ impl Started {
         let now = clock.now();
         steady.map_or(now, |steady| steady.min(now))
     }
+}
+
+fn report_time(error: &StoreError) {
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "the time was not noted; the next round tries again"
+    );
 }
 
 fn report(what: &str, error: &StoreError) {

@@ -263,6 +263,11 @@ pub trait RevocationLog: Send + Sync + 'static {
         at_most: u32,
     ) -> Result<u64, StoreError>;
 
+    /// Notes that it is, or was, `now`: entries that are appended while the clock shows an
+    /// earlier time live longer by the difference, because there may be tokens from then.
+    /// At most [`crate::revocations::entry::MAX_CLOCK_STEP`] is made up for.
+    async fn note_time(&self, now: Timestamp) -> Result<(), StoreError>;
+
     /// Returns when this program has appended since it last returned, or may have. It is
     /// a hint for one reader: what other programs append it may not notice.
     async fn appended(&self);

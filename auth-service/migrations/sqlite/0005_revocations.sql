@@ -2,9 +2,13 @@
 -- one writer, so no reader can see a number before a smaller one, and AUTOINCREMENT
 -- gives no number twice even after the newest entries were dropped.
 -- log_id names the log, so that a follower of another database's log notices.
+-- latest_time_s is the latest time that a program on this database has noted, in seconds
+-- since 1970: had a clock been ahead and been set back since, there are tokens from then,
+-- and an entry must outlive them too.
 CREATE TABLE revocation_log (
-    only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
-    log_id   TEXT    NOT NULL
+    only_row      INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    log_id        TEXT    NOT NULL,
+    latest_time_s INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 INSERT INTO revocation_log (only_row, log_id) VALUES (1, lower(hex(randomblob(16))));

@@ -24,6 +24,11 @@ pub const ENTRY_LIFE: Duration =
 /// verifier may start with a saved one that is a week old.
 pub const KEY_ENTRY_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// How far a clock that was ahead may have been set back: entries live that much longer
+/// if it was. A clock that was further off than that is not waited for, because entries
+/// would fill the memory of every follower.
+pub const MAX_CLOCK_STEP: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What is revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationTarget {

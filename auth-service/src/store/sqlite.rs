@@ -18,6 +18,9 @@ use chassis::sqlite::{Database, is_unavailable};
 use sqlx::migrate::MigrateError;
 use tokio::sync::Notify;
 
+#[cfg(test)]
+pub(in crate::store) use sessions::FIND_SESSION;
+
 use super::StoreError;
 
 /// The auth service's database.

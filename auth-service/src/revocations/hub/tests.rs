@@ -73,6 +73,10 @@ impl RevocationLog for MemoryLog {
         unreachable!("the hub drops nothing")
     }
 
+    async fn note_time(&self, _: Timestamp) -> Result<(), StoreError> {
+        unreachable!("that is for maintenance")
+    }
+
     async fn appended(&self) {
         self.appended.notified().await;
     }

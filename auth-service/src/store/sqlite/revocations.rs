@@ -6,6 +6,7 @@ use sqlx::{FromRow, Sqlite, SqliteConnection, Transaction};
 use token_verifier::Subject;
 
 use super::SqliteStore;
+use crate::revocations::entry::MAX_CLOCK_STEP;
 use crate::revocations::{Head, LogId, NewRevocation, Revocation, RevocationTarget};
 use crate::session::SessionId;
 use crate::store::{BoxedError, RevocationLog, StoreError};
@@ -55,6 +56,14 @@ impl RevocationLog for SqliteStore {
         Ok(dropped.rows_affected())
     }
 
+    async fn note_time(&self, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("UPDATE revocation_log SET latest_time_s = max(latest_time_s, ?)")
+            .bind(now.as_second())
+            .execute(self.database.writer())
+            .await?;
+        Ok(())
+    }
+
     async fn appended(&self) {
         self.appended.notified().await;
     }
@@ -86,10 +95,10 @@ pub(super) async fn append(
         } => (None, Some(subject.as_str()), None, Some(*issued_before_s)),
         RevocationTarget::Key(kid) => (None, None, Some(kid.as_str()), None),
     };
-    sqlx::query(
+    let appended = sqlx::query(
         "INSERT INTO revocations (kind, session_id, subject, kid, issued_before_s, \
              revoked_at_us, expires_at_s) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+         SELECT ?, ?, ?, ?, ?, ?, ? + max(0, min(latest_time_s - ?, ?)) FROM revocation_log",
     )
     .bind(new.target.kind().as_str())
     .bind(session_id.map(<[u8; 16]>::as_slice))
@@ -98,8 +107,16 @@ pub(super) async fn append(
     .bind(issued_before_s)
     .bind(new.revoked_at.as_microsecond())
     .bind(new.expires_at_s)
+    .bind(new.revoked_at.as_second())
+    .bind(MAX_CLOCK_STEP.as_secs().cast_signed())
     .execute(connection)
     .await?;
+    if appended.rows_affected() != 1 {
+        return Err(StoreError::Corrupt {
+            table: "revocation_log",
+            source: "the log has no name".into(),
+        });
+    }
     Ok(())
 }
 

@@ -12,6 +12,12 @@ use crate::revocations::entry::ENTRY_LIFE;
 use crate::session::{REPLACED_GRACE, SecretHash, Session, SessionId, Touch};
 use crate::store::{MAX_SESSIONS_PER_SUBJECT, NewSession, SessionStore, StoreError};
 
+/// Of every exchange. An account that is disabled has no session; should somebody disable
+/// one by hand, in SQL, what is left of its sessions opens nothing.
+pub(in crate::store) const FIND_SESSION: &str = "SELECT * FROM sessions WHERE secret_hash = ? AND NOT EXISTS \
+         (SELECT 1 FROM accounts WHERE accounts.subject = sessions.subject \
+          AND disabled_at IS NOT NULL)";
+
 #[async_trait]
 impl SessionStore for SqliteStore {
     async fn create_session(&self, session: &NewSession) -> Result<(), StoreError> {
@@ -21,14 +27,10 @@ impl SessionStore for SqliteStore {
     }
 
     async fn find_session(&self, secret: &SecretHash) -> Result<Option<Session>, StoreError> {
-        let row: Option<SessionRow> = sqlx::query_as(
-            "SELECT * FROM sessions WHERE secret_hash = ? AND NOT EXISTS \
-                     (SELECT 1 FROM accounts WHERE accounts.subject = sessions.subject \
-                      AND disabled_at IS NOT NULL)",
-        )
-        .bind(secret.as_bytes())
-        .fetch_optional(self.database.readers())
-        .await?;
+        let row: Option<SessionRow> = sqlx::query_as(FIND_SESSION)
+            .bind(secret.as_bytes())
+            .fetch_optional(self.database.readers())
+            .await?;
         row.map(SessionRow::into_session).transpose()
     }
 

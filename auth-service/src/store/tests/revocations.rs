@@ -18,6 +18,7 @@ on_every_store!(
     a_disabled_account_has_no_session_and_gets_none,
     a_read_goes_on_where_the_last_one_ended,
     dropped_entries_leave_the_head_where_it_is,
+    entries_outlive_a_clock_that_was_ahead,
     an_append_is_announced,
 );
 
@@ -241,6 +242,23 @@ async fn dropped_entries_leave_the_head_where_it_is(store: &impl Store) {
     assert_eq!(store.head().await.unwrap().seq, 5);
     end_guests(store, 1).await;
     assert_eq!(store.read_after(0, 10).await.unwrap()[0].seq, 6);
+}
+
+/// FT-06: a token from when the clock was an hour ahead is good in an hour, and must not be.
+async fn entries_outlive_a_clock_that_was_ahead(store: &impl Store) {
+    const HOUR: u64 = 3600;
+    let lives = async |noted: u64| {
+        store.note_time(after(noted)).await.unwrap();
+        end_guests(store, 1).await;
+        let head = store.head().await.unwrap();
+        let last = store.read_after(head.seq - 1, 1).await.unwrap();
+        (last[0].expires_at_s - start().as_second()).unsigned_abs()
+    };
+    let life = ENTRY_LIFE.as_secs() + 1;
+    assert_eq!(lives(0).await, life);
+    assert_eq!(lives(HOUR).await, life + HOUR);
+    assert_eq!(lives(1).await, life + HOUR);
+    assert_eq!(lives(365 * 24 * HOUR).await, life + 24 * HOUR);
 }
 
 async fn an_append_is_announced(store: &impl Store) {
