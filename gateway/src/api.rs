@@ -22,8 +22,9 @@ use crate::{
     credential::SessionSecret,
     csrf,
     error::{self, Error, Problem},
-    exchange::{ExchangeError, SessionKind, SessionToken, UpstreamToken},
+    exchange::{ExchangeError, Grant, SessionKind},
     gateway::{Gateway, Shared},
+    lease::Lease,
     metrics::RouteTemplate,
     middleware::{
         body,
@@ -89,18 +90,72 @@ async fn answer(
     }
     // Before the token: what no service would take makes no guest.
     let message = message(gateway, &found, parts.uri.query(), body).await?;
-    let token = token(gateway, &needs, &caller, guest).await?;
-    let headers = onward(&parts.headers);
-    // For a stream that fails after its first line.
-    let (id, name) = (RequestId::current().unwrap_or_default(), upstream.clone());
-    let last_line = move |error| call_problem(&name.name, error).to_json(id.as_str());
-    let answer = found.call(message, &token, &headers, upstream.timeout, last_line);
-    answer.await.map_err(|error| {
-        if matches!(&error, CallError::Status(status) if error::is_refused_token(status)) {
-            gateway.metrics.refused_token(&upstream.name);
+    let call = Call {
+        gateway,
+        headers: onward(&parts.headers),
+        found,
+        message,
+    };
+    let grant = grant(gateway, &needs, &caller, guest).await?;
+    let refused = match call.make(&grant).await {
+        Err(CallError::Status(status)) if error::may_ask_again(&status) => status,
+        outcome => return outcome.map_err(|error| call_problem(&upstream.name, error)),
+    };
+    // The service knows something that we do not know yet: a revocation, a key, the time.
+    // It refused at the door, so nothing has been done, and a new token settles it.
+    tracing::info!(
+        reason = "token_refused",
+        upstream = %upstream.name,
+        message = refused.message(),
+        "an upstream refused a token; asking once more with a new one"
+    );
+    gateway.exchange.refused(&grant);
+    let grant = self::grant(gateway, &needs, &caller, guest).await?;
+    let outcome = call.make(&grant).await;
+    outcome.map_err(|error| call_problem(&upstream.name, error))
+}
+
+/// A request that is ready to be sent, more than once if need be.
+struct Call<'a> {
+    gateway: &'a Gateway,
+    found: Found,
+    message: RequestMessage,
+    headers: UpstreamRequestHeaders,
+}
+
+impl Call<'_> {
+    async fn make(&self, grant: &Grant) -> Result<Response, CallError> {
+        let upstream = self.found.upstream();
+        let lease = Lease {
+            exchange: self.gateway.exchange.clone(),
+            upstream: upstream.clone(),
+            headers: self.headers.clone(),
+            grant: grant.clone(),
+            metrics: self.gateway.metrics.clone(),
+        };
+        // For a stream that fails after its first line.
+        let (id, name) = (RequestId::current().unwrap_or_default(), upstream.clone());
+        let last_line = move |error| call_problem(&name.name, error).to_json(id.as_str());
+        let (token, timeout) = (grant.token(), upstream.timeout);
+        let message = self.message.clone();
+        let outcome = self
+            .found
+            .call(
+                message,
+                token,
+                &self.headers,
+                timeout,
+                lease.over(),
+                last_line,
+            )
+            .await;
+        if let Err(CallError::Status(status)) = &outcome
+            && error::is_refused_token(status)
+        {
+            self.gateway.metrics.refused_token(&upstream.name);
         }
-        call_problem(&upstream.name, error)
-    })
+        outcome
+    }
 }
 
 async fn message(
@@ -126,29 +181,23 @@ struct Needs<'a> {
     safe: bool,
 }
 
-async fn token(
+async fn grant(
     gateway: &Gateway,
     needs: &Needs<'_>,
     caller: &Caller,
     guest: &mut Option<SessionSecret>,
-) -> Result<UpstreamToken, Error> {
+) -> Result<Grant, Error> {
+    // One that this request has made already, if its first token was refused.
+    if let Some(secret) = guest {
+        return Ok(gateway.exchange.for_session(secret, needs.audience).await?);
+    }
     match (needs.access, live_session(gateway, needs, caller).await?) {
-        (
-            Access::User,
-            Some(SessionToken {
-                token,
-                kind: SessionKind::User,
-            }),
-        ) => Ok(token),
+        (Access::User, Some(grant)) if grant.kind() == Some(SessionKind::User) => Ok(grant),
         (Access::User, _) => Err(Error::SessionRequired),
-        (Access::Anyone | Access::Guest, Some(session)) => Ok(session.token),
+        (Access::Anyone | Access::Guest, Some(grant)) => Ok(grant),
         (Access::Guest, None) if !needs.safe => {
             let secret = guest.insert(new_guest(gateway, caller).await?);
-            Ok(gateway
-                .exchange
-                .for_session(secret, needs.audience)
-                .await?
-                .token)
+            Ok(gateway.exchange.for_session(secret, needs.audience).await?)
         }
         (Access::Anyone | Access::Guest, None) => {
             Ok(gateway.exchange.anonymous(needs.audience).await?)
@@ -166,7 +215,7 @@ async fn live_session(
     gateway: &Gateway,
     needs: &Needs<'_>,
     caller: &Caller,
-) -> Result<Option<SessionToken>, Error> {
+) -> Result<Option<Grant>, Error> {
     let Some(secret) = caller.credential.session() else {
         return Ok(None);
     };
@@ -221,5 +270,6 @@ fn call_problem(upstream: &str, error: CallError) -> Problem {
     match error {
         CallError::Status(status) => error::from_upstream(upstream, &status),
         CallError::Response(error) => error::from_bad_response(upstream, &error),
+        CallError::Ended(why) => Error::Ended(why).into(),
     }
 }

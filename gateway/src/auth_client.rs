@@ -8,6 +8,7 @@ use chassis::{
     workload::{AssertionLayer, AssertionSigner, AttachAssertion},
 };
 use futures::{FutureExt as _, future::BoxFuture};
+use jiff::Timestamp;
 use proto::auth::v1::{
     ClientInfo, ExchangeSessionRequest, IssueAnonymousTokenRequest,
     account_service_client::AccountServiceClient, session_service_client::SessionServiceClient,
@@ -130,8 +131,11 @@ impl TokenSource for AuthClient {
                 session: Some(IssuedSession {
                     kind: kind(answer.kind())?,
                     id: answer.session_id,
+                    subject: answer.subject,
                 }),
                 expires_in: lifetime(answer.expires_in)?,
+                key_id: answer.key_id,
+                issued_at: issued_at(answer.issued_at)?,
                 access_token: answer.access_token,
             })
         }
@@ -148,6 +152,8 @@ impl TokenSource for AuthClient {
             Ok(Issued {
                 session: None,
                 expires_in: lifetime(answer.expires_in)?,
+                key_id: answer.key_id,
+                issued_at: issued_at(answer.issued_at)?,
                 access_token: answer.access_token,
             })
         }
@@ -167,6 +173,11 @@ fn kind(kind: proto::auth::v1::SessionKind) -> Result<SessionKind, ExchangeError
 fn lifetime(sent: Option<prost_types::Duration>) -> Result<Duration, ExchangeError> {
     sent.and_then(|sent| Duration::try_from(sent).ok())
         .ok_or(ExchangeError::BadAnswer("a token without a lifetime"))
+}
+
+fn issued_at(sent: Option<prost_types::Timestamp>) -> Result<Timestamp, ExchangeError> {
+    sent.and_then(|sent| Timestamp::new(sent.seconds, sent.nanos).ok())
+        .ok_or(ExchangeError::BadAnswer("a token without its issue"))
 }
 
 fn failure(status: Status) -> ExchangeError {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use chassis::{settings::Section, telemetry::TelemetrySettings};
+use chassis::{revocations::StaleSettings, settings::Section, telemetry::TelemetrySettings};
 use http::Uri;
 
 pub use crate::{
@@ -44,6 +44,8 @@ pub struct Config {
     pub upstreams: Vec<UpstreamSettings>,
     /// The cache of access tokens.
     pub exchange: ExchangeSettings,
+    /// What happens to them when the revocation feed falls silent.
+    pub revocations: StaleSettings,
     /// What a client may take.
     pub limits: Limits,
     /// Logs.
@@ -127,6 +129,7 @@ impl Config {
             workload_key_file,
             upstreams: Vec::new(),
             exchange: ExchangeSettings::default(),
+            revocations: StaleSettings::default(),
             limits: Limits::default(),
             telemetry: TelemetrySettings::default(),
         }
@@ -152,6 +155,7 @@ impl Config {
         }
         let upstreams = section.entries("upstreams", UpstreamSettings::read);
         let exchange = section.section("exchange", read_exchange);
+        let revocations = section.section("revocations", StaleSettings::read);
         let limits = section.section("limits", Limits::read);
         let telemetry = section.section("telemetry", TelemetrySettings::read);
         Some(Self {
@@ -164,6 +168,7 @@ impl Config {
             workload_key_file: workload_key_file?,
             upstreams: upstreams.into_iter().collect::<Option<_>>()?,
             exchange,
+            revocations,
             limits,
             telemetry,
         })

@@ -14,11 +14,12 @@ use http::{HeaderValue, StatusCode};
 
 pub(crate) use self::{
     problem::{FieldError, PROBLEM_JSON, Problem},
-    status::{from_auth, from_upstream, is_refused_token},
+    status::{from_auth, from_upstream, is_refused_token, may_ask_again},
     transcoding::{from_bad_response, from_transcoding},
 };
 use crate::{
-    credential::CredentialError, csrf::CsrfError, exchange::ExchangeError, path::PathNotNormal,
+    credential::CredentialError, csrf::CsrfError, exchange::ExchangeError, lease::Ended,
+    path::PathNotNormal,
 };
 
 /// The challenge of a 401: HTTP wants one, and the cookie has no registered scheme.
@@ -74,6 +75,8 @@ pub(crate) enum Error {
     Crashed,
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
+    #[error(transparent)]
+    Ended(#[from] Ended),
     /// Of the auth service's own RPCs; an exchange's is in `Exchange`.
     #[error("the auth service refused")]
     Auth(#[source] tonic::Status),
@@ -154,6 +157,7 @@ impl From<Error> for Problem {
             E::NotReady => away("NOT_READY", "The services are not known yet."),
             E::Crashed => crashed(),
             E::Exchange(error) => exchange(error),
+            E::Ended(why) => ended(why),
             E::Auth(status) => from_auth(&status),
             E::AuthAnswer(what) => {
                 tracing::error!(
@@ -237,6 +241,30 @@ fn json(error: &serde_json::Error) -> Problem {
     bad("BODY_MALFORMED", &detail)
 }
 
+/// The end of what was already open. Whoever asks again learns whether the session is
+/// over; a revoked key ends streams too, and nobody's session.
+fn ended(why: Ended) -> Problem {
+    match why {
+        Ended::Revoked | Ended::Expired => authorization_ended(),
+        Ended::SessionOver => session_required(),
+        Ended::Unknown => revocations_unknown(),
+    }
+}
+
+fn authorization_ended() -> Problem {
+    away(
+        "AUTHORIZATION_ENDED",
+        "The permission for this request has ended; ask again.",
+    )
+}
+
+fn revocations_unknown() -> Problem {
+    away(
+        "REVOCATIONS_UNAVAILABLE",
+        "Sessions cannot be checked at the moment.",
+    )
+}
+
 fn exchange(error: ExchangeError) -> Problem {
     match error {
         ExchangeError::SessionInvalid => session_required(),
@@ -259,6 +287,10 @@ fn exchange(error: ExchangeError) -> Problem {
             "SESSION_CHANGING",
             "The session is being changed; try again.",
         ),
+        ExchangeError::RevocationsUnknown(why) => {
+            tracing::warn!(reason = "revocations_unknown", "no token is used: {why}");
+            revocations_unknown()
+        }
         // Ours to mend, and for the client the same as an outage: whoever it is has
         // done nothing wrong and must not be signed out.
         ExchangeError::Refused(status) => {

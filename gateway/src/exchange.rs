@@ -8,25 +8,32 @@
 //! that goes away takes nothing from the others. From two thirds of a token's life a
 //! request that uses it starts a renewal that nobody waits for.
 //!
+//! Every use asks the revocations, which the auth service pushes: of a token's session,
+//! of its subject, of its key. While those are not known, no token is used.
+//!
 //! What ends a session here ([`Exchange::forget_secret`], [`Exchange::session_ended`])
 //! also ends the flights in the air for it: a token asked for before a logout is
 //! neither cached nor used after it. Errors are never cached.
 
 mod cache;
+mod error;
 mod flights;
+mod grant;
 mod metrics;
 mod source;
 
 use std::{sync::Arc, time::Duration};
 
 use chassis::Clock;
-use http::HeaderValue;
+use token_verifier::{RevocationError, Revocations};
 
 use self::{
-    cache::{Cache, Entry},
+    cache::{Cache, Entry, Found},
     flights::{Boarding, Flights, Landing},
 };
 pub(crate) use self::{
+    error::ExchangeError,
+    grant::{Grant, UpstreamToken},
     metrics::ExchangeMetrics,
     source::{Issued, IssuedSession, TokenSource},
 };
@@ -36,40 +43,8 @@ use crate::{
 };
 
 /// How often a request asks again because the session it asked for was changed
-/// meanwhile. Twice is already a strange client.
+/// meanwhile, or its new token's key revoked. Twice is already strange.
 const ATTEMPTS: usize = 3;
-
-/// An access token for one audience, ready to be sent to that service.
-///
-/// It is never shown to a client: `Debug` prints nothing of it.
-#[derive(Clone)]
-pub(crate) struct UpstreamToken {
-    header: HeaderValue,
-}
-
-impl UpstreamToken {
-    fn new(access_token: &str) -> Option<Self> {
-        let mut header = HeaderValue::try_from(format!("Bearer {access_token}")).ok()?;
-        header.set_sensitive(true);
-        Some(Self { header })
-    }
-
-    /// The `authorization` value, marked sensitive.
-    pub(crate) fn header_value(&self) -> &HeaderValue {
-        &self.header
-    }
-
-    #[cfg(test)]
-    pub(crate) fn for_tests(token: &str) -> Self {
-        Self::new(token).expect("tests use tokens that fit a header")
-    }
-}
-
-impl std::fmt::Debug for UpstreamToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("UpstreamToken(..)")
-    }
-}
 
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,13 +53,6 @@ pub(crate) enum SessionKind {
     Guest,
     /// A person.
     User,
-}
-
-/// A live session's token.
-#[derive(Clone, Debug)]
-pub(crate) struct SessionToken {
-    pub(crate) token: UpstreamToken,
-    pub(crate) kind: SessionKind,
 }
 
 /// How many tokens are kept, and how the auth service is asked.
@@ -114,34 +82,6 @@ impl Default for ExchangeSettings {
     }
 }
 
-/// Why there is no token. Cloned to everybody who shared the flight.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum ExchangeError {
-    /// The auth service says so; nothing else may.
-    #[error("the session is unknown, expired or ended")]
-    SessionInvalid,
-    /// A sign-in or a password change gave the session another secret. Whoever asks was
-    /// under way meanwhile, and its browser has a better cookie by now.
-    #[error("the session has another secret by now")]
-    Replaced,
-    #[error("the auth service is away")]
-    Away(#[source] Arc<tonic::Status>),
-    #[error("the auth service did not answer in time")]
-    Late,
-    #[error("too many exchanges are under way")]
-    Overloaded,
-    /// Our own credential or settings are wrong, not the client's.
-    #[error("the auth service refused this gateway")]
-    Refused(#[source] Arc<tonic::Status>),
-    #[error("the auth service's answer makes no sense: {0}")]
-    BadAnswer(&'static str),
-    /// The session changed while its token was on the way. Asking again is right.
-    #[error("the session changed while its token was on the way")]
-    Superseded,
-    #[error("the exchange came to a sudden end")]
-    Crashed,
-}
-
 /// Whose token, and for whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -164,6 +104,7 @@ pub(crate) struct Exchange {
 struct Inner {
     source: Arc<dyn TokenSource>,
     cache: Cache,
+    revocations: Revocations,
     flights: Flights,
     /// Everything a session's tokens can be for: what to forget when it ends.
     audiences: Vec<Arc<str>>,
@@ -178,13 +119,15 @@ impl Exchange {
         source: Arc<dyn TokenSource>,
         audiences: Vec<Arc<str>>,
         settings: &ExchangeSettings,
+        revocations: Revocations,
         clock: Arc<dyn Clock>,
         metrics: ExchangeMetrics,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 source,
-                cache: Cache::new(settings.cached_tokens),
+                cache: Cache::new(settings.cached_tokens, revocations.clone()),
+                revocations,
                 flights: Flights::new(settings.queue),
                 audiences,
                 permits: tokio::sync::Semaphore::new(settings.concurrency),
@@ -200,22 +143,44 @@ impl Exchange {
         &self,
         secret: &SessionSecret,
         audience: &str,
-    ) -> Result<SessionToken, ExchangeError> {
+    ) -> Result<Grant, ExchangeError> {
         let key = self.key(Holder::Session(secret.hash()), audience);
-        let entry = self.entry(key, Some(secret)).await?;
-        let kind = entry
-            .kind()
-            .ok_or(ExchangeError::BadAnswer("a session's token has no kind"))?;
-        Ok(SessionToken {
-            token: entry.token().clone(),
-            kind,
+        self.grant(key, Some(secret.clone())).await
+    }
+
+    pub(crate) async fn anonymous(&self, audience: &str) -> Result<Grant, ExchangeError> {
+        let key = self.key(Holder::Anonymous, audience);
+        self.grant(key, None).await
+    }
+
+    /// Another token for whoever goes on using one: the cache's, if that is another by
+    /// now, and else a new one. The old one stays for those whom it is good enough.
+    pub(crate) async fn next(&self, grant: &Grant) -> Result<Grant, ExchangeError> {
+        let secret = grant.secret.as_ref();
+        let entry = match self.cached(&grant.key, secret)? {
+            Some(entry) if !Arc::ptr_eq(&entry, &grant.entry) => entry,
+            _ => self.fly(&grant.key, secret).await?,
+        };
+        if !self.is_good(&entry)? {
+            return Err(ExchangeError::Superseded);
+        }
+        Ok(Grant {
+            entry,
+            ..grant.clone()
         })
     }
 
-    /// A token for somebody without a session.
-    pub(crate) async fn anonymous(&self, audience: &str) -> Result<UpstreamToken, ExchangeError> {
-        let key = self.key(Holder::Anonymous, audience);
-        Ok(self.entry(key, None).await?.token().clone())
+    /// A service refused this token: it is not used again.
+    pub(crate) fn refused(&self, grant: &Grant) {
+        self.inner.cache.drop_entry(&grant.key, &grant.entry);
+    }
+
+    pub(crate) fn revocations(&self) -> &Revocations {
+        &self.inner.revocations
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.inner.clock
     }
 
     /// A secret stopped being valid: its tokens are dropped, and so are those on the way.
@@ -231,16 +196,10 @@ impl Exchange {
         }
     }
 
-    /// A session ended: its tokens are not used again, whichever secret they were for.
+    /// A session ended: its tokens are not used again, whichever secret they were for. The
+    /// auth service tells everybody else; this gateway need not wait for its word.
     pub(crate) fn session_ended(&self, session_id: &str) {
-        let forgotten = self
-            .inner
-            .cache
-            .session_ended(session_id, self.inner.clock.now());
-        if forgotten {
-            // Too many ended at once to remember each: forget everybody's tokens instead.
-            self.forget_everything();
-        }
+        self.inner.revocations.note_session_ended(session_id);
     }
 
     /// Some sessions may have ended and nobody can say which: the answer was lost, and
@@ -262,38 +221,80 @@ impl Exchange {
         }
     }
 
+    async fn grant(&self, key: Key, secret: Option<SessionSecret>) -> Result<Grant, ExchangeError> {
+        let entry = self.entry(&key, secret.as_ref()).await?;
+        if entry.kind().is_some() != secret.is_some() {
+            return Err(ExchangeError::BadAnswer("a token of another kind"));
+        }
+        Ok(Grant { key, secret, entry })
+    }
+
     async fn entry(
         &self,
-        key: Key,
+        key: &Key,
         secret: Option<&SessionSecret>,
     ) -> Result<Arc<Entry>, ExchangeError> {
         for _ in 0..ATTEMPTS {
-            if let Some(entry) = self.cached(&key, secret) {
+            if let Some(entry) = self.cached(key, secret)? {
                 return Ok(entry);
             }
-            match self.fly(&key, secret).await {
-                Err(ExchangeError::Superseded) => {}
-                Ok(entry) if self.inner.cache.has_ended(&entry) => {
-                    return Err(ExchangeError::SessionInvalid);
+            match self.fly(key, secret).await {
+                Err(ExchangeError::Superseded) => continue,
+                Err(error) => return Err(error),
+                Ok(entry) => {
+                    if self.is_good(&entry)? {
+                        return Ok(entry);
+                    }
                 }
-                outcome => return outcome,
             }
         }
         Err(ExchangeError::Superseded)
     }
 
     /// A usable token from the cache; starts its renewal when that is due.
-    fn cached(&self, key: &Key, secret: Option<&SessionSecret>) -> Option<Arc<Entry>> {
-        let now = self.inner.clock.now();
-        let entry = self.inner.cache.get(key, now)?;
-        self.inner.metrics.hits.inc();
-        if entry.renewal_is_due(now)
-            && let Boarding::Started { flight, .. } = self.inner.flights.board(key)
-        {
-            self.inner.metrics.renewals.inc();
+    fn cached(
+        &self,
+        key: &Key,
+        secret: Option<&SessionSecret>,
+    ) -> Result<Option<Arc<Entry>>, ExchangeError> {
+        let inner = &self.inner;
+        // Asked before anything is: a token that could not be used is not worth a question.
+        if !inner.revocations.is_ready() {
+            return Err(ExchangeError::RevocationsUnknown(
+                RevocationError::NoSnapshot,
+            ));
+        }
+        let (entry, renewal_is_due) = match inner.cache.find(key, inner.clock.monotonic()) {
+            Found::Usable {
+                entry,
+                renewal_is_due,
+            } => (entry, renewal_is_due),
+            Found::Revoked => {
+                inner.metrics.revoked.inc();
+                return Ok(None);
+            }
+            Found::Nothing => return Ok(None),
+            Found::Unknown(why) => return Err(ExchangeError::RevocationsUnknown(why)),
+        };
+        inner.metrics.hits.inc();
+        if renewal_is_due && let Boarding::Started { flight, .. } = inner.flights.board(key) {
+            inner.metrics.renewals.inc();
             self.depart(flight, key, secret);
         }
-        Some(entry)
+        Ok(Some(entry))
+    }
+
+    /// Whether a token that has just arrived may be used. If it was revoked on its way,
+    /// asking again is right: whether the session is over is the auth service's to say,
+    /// and the token of a session that lives may have been signed by a key that does not.
+    fn is_good(&self, entry: &Entry) -> Result<bool, ExchangeError> {
+        match self.inner.revocations.check(entry.revocation_keys()) {
+            Ok(()) => Ok(true),
+            Err(RevocationError::Revoked) => Ok(false),
+            Err(why @ (RevocationError::NoSnapshot | RevocationError::Stale)) => {
+                Err(ExchangeError::RevocationsUnknown(why))
+            }
+        }
     }
 
     /// Joins the flight for this key, or starts it.
@@ -329,7 +330,7 @@ impl Exchange {
             if landing.is_err() {
                 inner.metrics.failures.inc();
             }
-            let now = inner.clock.now();
+            let now = inner.clock.monotonic();
             seat.land(landing.clone(), || match landing {
                 Ok(entry) => inner.cache.insert(key.clone(), entry),
                 Err(ExchangeError::SessionInvalid | ExchangeError::Replaced) => {
@@ -349,7 +350,7 @@ impl Inner {
             // The semaphore is never closed; an error would mean no limit, so treat it as full.
             let _permit = permit.map_err(|_| ExchangeError::Overloaded)?;
             // Before the question, so that the answer's lifetime can only be shorter.
-            let asked_at = self.clock.now();
+            let asked_at = self.clock.monotonic();
             let issued = match secret {
                 Some(secret) => {
                     self.source
@@ -358,7 +359,7 @@ impl Inner {
                 }
                 None => self.source.anonymous(key.audience.clone()).await,
             };
-            Entry::new(issued?, asked_at, spread(key)).map(Arc::new)
+            Entry::new(&issued?, asked_at, spread(key)).map(Arc::new)
         });
         answer.await.unwrap_or(Err(ExchangeError::Late))
     }
@@ -373,5 +374,7 @@ fn spread(key: &Key) -> u8 {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@
 //! `/api/**` follows from the services' descriptors (`api`), everything else is a page.
 //!
 //! What holds: no service can be called without an `exchange::UpstreamToken`, which
-//! only `exchange` makes; of a client's headers its language and trace alone reach a
+//! only `exchange` makes, and none is used that has been revoked, or while that is not
+//! known; of a client's headers its language and trace alone reach a
 //! service; no token reaches a client; an outage is a 503 that leaves the cookie alone.
 
 mod api;
@@ -20,6 +21,7 @@ mod descriptors;
 mod error;
 mod exchange;
 mod gateway;
+mod lease;
 mod metrics;
 mod middleware;
 mod pages;
@@ -40,10 +42,12 @@ use chassis::{
     http::{Counters, Places},
     metrics::Metrics,
     readiness::{Gate, Readiness},
+    revocations::SignedFeed,
     workload::{AssertionSigner, WorkloadKey},
 };
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use prost_reflect::DescriptorPool;
+use token_verifier::Revocations;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -51,7 +55,7 @@ use tonic::transport::Channel;
 pub use crate::config::Config;
 use crate::{
     auth_client::AuthClient,
-    config::{PublicOrigin, Source, UpstreamSettings},
+    config::{AuthSettings, PublicOrigin, Source, UpstreamSettings},
     exchange::{Exchange, ExchangeMetrics},
     gateway::{Gateway, Routes, Shared},
     metrics::GatewayMetrics,
@@ -157,7 +161,19 @@ pub async fn serve(
         .public
         .local_addr()
         .map_err(ServeError::Listener)?;
-    let gateway = Arc::new(build(&config, address, clock, &metrics)?);
+    let (auth, feed) = connect_auth(&config, clock.clone())?;
+    let revocations = chassis::revocations::follow(
+        feed,
+        &config.revocations,
+        // The gateway verifies no token, so it needs no keys.
+        None,
+        clock.clone(),
+        &metrics,
+        &readiness,
+        shutdown.clone(),
+    );
+    let exchange = exchange(&config, &auth, revocations, clock, &metrics);
+    let gateway = Arc::new(build(&config, address, auth, exchange, &metrics)?);
 
     let loading = load_routes(gateway.clone(), upstreams, pools, descriptors_loaded);
     let loading = tokio::spawn(shutdown.clone().run_until_cancelled_owned(loading));
@@ -191,28 +207,51 @@ pub async fn serve(
     Ok(served?)
 }
 
-fn build(
+/// The auth service twice: for questions, and for what it pushes.
+fn connect_auth(
     config: &Config,
-    address: SocketAddr,
     clock: Arc<dyn Clock>,
-    metrics: &Metrics,
-) -> Result<Gateway, ServeError> {
+) -> Result<(AuthClient, SignedFeed), ServeError> {
     let key =
         WorkloadKey::load_or_create(&config.workload_key_file).map_err(ServeError::WorkloadKey)?;
-    let signer = AssertionSigner::new(&config.workload_name, key, AUTH_AUDIENCE, clock.clone());
-    let channel = connect("auth-service", &config.auth.address, config.auth.timeout)?;
-    let auth = AuthClient::new(channel, signer, config.auth.timeout);
-    let exchange = Exchange::new(
+    let signer = AssertionSigner::new(&config.workload_name, key, AUTH_AUDIENCE, clock);
+    let AuthSettings { address, timeout } = &config.auth;
+    let channel = connect("auth-service", address, *timeout)?;
+    let feed = chassis::revocations::feed(address, signer.clone(), &config.revocations);
+    let feed = feed.map_err(|source| ServeError::Address {
+        name: "auth-service".to_owned(),
+        source,
+    })?;
+    Ok((AuthClient::new(channel, signer, *timeout), feed))
+}
+
+fn exchange(
+    config: &Config,
+    auth: &AuthClient,
+    revocations: Revocations,
+    clock: Arc<dyn Clock>,
+    metrics: &Metrics,
+) -> Exchange {
+    let audiences = config.upstreams.iter();
+    Exchange::new(
         Arc::new(auth.clone()),
-        config
-            .upstreams
-            .iter()
+        audiences
             .map(|upstream| upstream.audience.as_str().into())
             .collect(),
         &config.exchange,
+        revocations,
         clock,
         ExchangeMetrics::register(metrics),
-    );
+    )
+}
+
+fn build(
+    config: &Config,
+    address: SocketAddr,
+    auth: AuthClient,
+    exchange: Exchange,
+    metrics: &Metrics,
+) -> Result<Gateway, ServeError> {
     Ok(Gateway {
         public_origins: public_origins(config, address)?,
         trusted_proxies: config.trusted_proxies.clone(),

@@ -25,6 +25,11 @@ struct UpstreamLabels {
     upstream: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
 /// Counters and histograms of the public listener.
 #[derive(Clone)]
 pub(crate) struct GatewayMetrics {
@@ -33,6 +38,9 @@ pub(crate) struct GatewayMetrics {
     pub(crate) in_flight: Gauge,
     refused_tokens: Family<UpstreamLabels, Counter>,
     pub(crate) guests: Counter,
+    pub(crate) stream_renewals: Counter,
+    pub(crate) stream_renewal_failures: Counter,
+    streams_ended: Family<ReasonLabels, Counter>,
 }
 
 impl GatewayMetrics {
@@ -59,6 +67,21 @@ impl GatewayMetrics {
                 Family::default(),
             ),
             guests: metrics.register("guest_sessions", "Guest sessions made", Counter::default()),
+            stream_renewals: metrics.register(
+                "stream_renewals",
+                "Fresh tokens shown to services for streams that are open",
+                Counter::default(),
+            ),
+            stream_renewal_failures: metrics.register(
+                "stream_renewal_failures",
+                "Fresh tokens for open streams that a service did not take",
+                Counter::default(),
+            ),
+            streams_ended: metrics.register(
+                "streams_ended",
+                "Streams that this gateway ended because their token was over, by reason",
+                Family::default(),
+            ),
         }
     }
 
@@ -76,6 +99,12 @@ impl GatewayMetrics {
         };
         self.requests.get_or_create(&labels).inc();
         self.duration.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn stream_ended(&self, reason: &'static str) {
+        self.streams_ended
+            .get_or_create(&ReasonLabels { reason })
+            .inc();
     }
 
     pub(crate) fn refused_token(&self, upstream: &str) {

@@ -35,6 +35,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
+/// Where `token-verifier`'s guard takes a fresh token for the streams that are open.
+const RENEW: PathAndQuery = PathAndQuery::from_static("/latchkey.auth.v1.TokenRenewal/Renew");
+
 /// Who may call a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -134,6 +137,19 @@ impl Upstream {
             Ok(Err(status)) => Err(explain(status, deadline)),
             Err(_elapsed) => Err(deadline_exceeded()),
         }
+    }
+
+    /// Shows the service another token of a session, for the streams of that session which
+    /// are open over the same connection.
+    pub(crate) async fn renew(
+        &self,
+        token: &UpstreamToken,
+        headers: &UpstreamRequestHeaders,
+    ) -> Result<(), Status> {
+        let nothing = Bytes::new();
+        self.unary(RENEW, nothing, token, headers, self.timeout)
+            .await
+            .map(|_answer| ())
     }
 
     fn grpc(&self) -> Grpc<Channel> {

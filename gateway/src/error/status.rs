@@ -6,13 +6,23 @@ use http::StatusCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{FieldError, Problem, RETRY_SOON, SIGN_IN, away, crashed, session_required};
+use super::{
+    FieldError, Problem, RETRY_SOON, SIGN_IN, authorization_ended, away, crashed, session_required,
+};
 
 /// Longest text of a service that is passed on.
 const MAX_TEXT: usize = 500;
 
+/// What `token-verifier` says of a token that it refuses before any handler runs.
+const TOKEN_INVALID: &str = "TOKEN_INVALID";
+/// What it says when a token ends while its call is under way.
+const TOKEN_ENDED: &str = "TOKEN_ENDED";
+
 /// An upstream's status.
 pub(crate) fn from_upstream(upstream: &str, status: &Status) -> Problem {
+    if is_ended_token(status) {
+        return authorization_ended();
+    }
     if is_refused_token(status) {
         // The gateway had just issued that token, so whatever is wrong with it is our
         // fault (keys, clock, audience). A 401 would tell the browser that its session
@@ -37,7 +47,18 @@ pub(crate) fn from_upstream(upstream: &str, status: &Status) -> Problem {
 
 /// Whether an upstream said that our token is no good.
 pub(crate) fn is_refused_token(status: &Status) -> bool {
-    status.code() == Code::Unauthenticated
+    status.code() == Code::Unauthenticated && !is_ended_token(status)
+}
+
+/// Whether the call may be made again with another token: the token was refused at the
+/// door. What a handler refuses may have done half of its work.
+pub(crate) fn may_ask_again(status: &Status) -> bool {
+    is_refused_token(status) && reason(status).as_deref() == Some(TOKEN_INVALID)
+}
+
+/// Whether the token was good when the call began and was revoked, or expired, since.
+fn is_ended_token(status: &Status) -> bool {
+    status.code() == Code::Unauthenticated && reason(status).as_deref() == Some(TOKEN_ENDED)
 }
 
 /// The status of one of the auth service's own RPCs, for `/auth/**`.

@@ -1,66 +1,72 @@
-//! Tokens at rest: bounded, each until shortly before its expiry, and none of a
-//! session that ended here.
+//! Tokens at rest: bounded, each until shortly before its expiry, and none that has
+//! been revoked.
+//!
+//! Lifetimes are spans from the question to the auth service, by a clock that never
+//! steps: neither its wall clock nor ours makes a token live longer or die sooner.
 
 use std::{
-    collections::HashMap,
     sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use token_verifier::{RevocationError, RevocationKeys, Revocations};
 
-use super::{ExchangeError, Issued, IssuedSession, Key, SessionKind, UpstreamToken};
+use super::{ExchangeError, Issued, Key, SessionKind, UpstreamToken};
 
 /// The design's longest token lifetime. A longer one is used no longer than this.
-const MAX_LIFETIME: SignedDuration = SignedDuration::from_secs(300);
+const MAX_LIFETIME: Duration = Duration::from_secs(300);
 
 /// A token is not used in its last seconds, so that it is still good where it arrives.
-const MARGIN: SignedDuration = SignedDuration::from_secs(5);
+const MARGIN: Duration = Duration::from_secs(5);
 
-/// After a renewal that failed. The token at hand stays good meanwhile.
-const RENEWAL_PAUSE: SignedDuration = SignedDuration::from_secs(1);
+/// After a renewal that failed, and as much again at most, so that those which an outage
+/// made due together do not come together. The token at hand stays good meanwhile.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long an ended session is remembered: no token of it, on the way or cached, can
-/// be younger than this.
-const ENDED_FOR: SignedDuration = SignedDuration::from_secs(360);
+/// Whose an anonymous token is.
+const ANONYMOUS: &str = "anonymous";
 
-/// Ended sessions remembered at once, about 10 MB.
-const MAX_ENDED: usize = 100_000;
-
-/// One token and what is known about it.
-#[derive(Clone, Debug)]
+/// One token and what is known about it. Instants are the monotonic clock's.
+#[derive(Debug)]
 pub(super) struct Entry {
     token: UpstreamToken,
-    session: Option<(SessionKind, Arc<str>)>,
-    renew_at: Timestamp,
-    usable_until: Timestamp,
+    kind: Option<SessionKind>,
+    revocation_keys: RevocationKeys,
+    spread: u8,
+    /// In microseconds; moves when a renewal has failed.
+    renew_at: AtomicU64,
+    usable_until: Duration,
+    expires_at: Duration,
 }
 
 impl Entry {
     /// `spread` places the renewal within its window, from two thirds of the life to
     /// three quarters.
     pub(super) fn new(
-        issued: Issued,
-        asked_at: Timestamp,
+        issued: &Issued,
+        asked_at: Duration,
         spread: u8,
     ) -> Result<Self, ExchangeError> {
         let token = UpstreamToken::new(&issued.access_token)
             .ok_or(ExchangeError::BadAnswer("the token does not fit a header"))?;
-        let life = lifetime(issued.expires_in);
-        if life <= SignedDuration::ZERO {
+        let life = issued.expires_in.min(MAX_LIFETIME);
+        if life.is_zero() {
             return Err(ExchangeError::BadAnswer("the token is already over"));
         }
-        let session = issued
-            .session
-            .map(|IssuedSession { kind, id }| (kind, id.into()));
+        if issued.key_id.is_empty() {
+            return Err(ExchangeError::BadAnswer("a token of no key"));
+        }
         Ok(Self {
             token,
-            session,
-            renew_at: asked_at + life * 2 / 3 + life / 12 * i32::from(spread) / 256,
+            kind: issued.session.as_ref().map(|session| session.kind),
+            revocation_keys: revocation_keys(issued),
+            spread,
+            renew_at: micros(asked_at + life * 2 / 3 + life / 12 * u32::from(spread) / 256).into(),
             usable_until: asked_at + life - MARGIN.min(life / 4),
+            expires_at: asked_at + life,
         })
     }
 
@@ -68,44 +74,95 @@ impl Entry {
         &self.token
     }
 
+    /// `None` for an anonymous token.
     pub(super) fn kind(&self) -> Option<SessionKind> {
-        self.session.as_ref().map(|(kind, _)| *kind)
+        self.kind
     }
 
-    pub(super) fn renewal_is_due(&self, now: Timestamp) -> bool {
-        now >= self.renew_at
+    /// What can revoke the token.
+    pub(super) fn revocation_keys(&self) -> &RevocationKeys {
+        &self.revocation_keys
+    }
+
+    pub(super) fn renew_at(&self) -> Duration {
+        Duration::from_micros(self.renew_at.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn expires_at(&self) -> Duration {
+        self.expires_at
+    }
+
+    fn renewal_is_due(&self, now: Duration) -> bool {
+        now >= self.renew_at()
     }
 }
 
-fn lifetime(expires_in: Duration) -> SignedDuration {
-    SignedDuration::try_from(expires_in)
-        .unwrap_or(MAX_LIFETIME)
-        .min(MAX_LIFETIME)
+fn revocation_keys(issued: &Issued) -> RevocationKeys {
+    let (session, subject) = match &issued.session {
+        Some(session) => (Some(session.id.as_str()), session.subject.as_str()),
+        None => (None, ANONYMOUS),
+    };
+    RevocationKeys::new(session, subject, &issued.key_id, issued.issued_at)
+}
+
+/// What the cache says about a key.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A token that may be used now.
+    Usable {
+        /// The token.
+        entry: Arc<Entry>,
+        /// Whether a fresher one should be on its way.
+        renewal_is_due: bool,
+    },
+    /// A token that has been revoked; it is gone now.
+    Revoked,
+    /// None, or one that is over.
+    Nothing,
+    /// There is one, and whether it has been revoked is not known.
+    Unknown(RevocationError),
 }
 
 pub(super) struct Cache {
     entries: quick_cache::sync::Cache<Key, Arc<Entry>>,
-    ended: EndedSessions,
+    revocations: Revocations,
 }
 
 impl Cache {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize, revocations: Revocations) -> Self {
         Self {
             entries: quick_cache::sync::Cache::new(capacity.max(1)),
-            ended: EndedSessions::default(),
+            revocations,
         }
     }
 
-    /// A token that may be used now.
-    pub(super) fn get(&self, key: &Key, now: Timestamp) -> Option<Arc<Entry>> {
-        let entry = self.entries.get(key)?;
-        if now < entry.usable_until && !self.has_ended(&entry) {
-            return Some(entry);
+    pub(super) fn find(&self, key: &Key, now: Duration) -> Found {
+        let Some(entry) = self.entries.get(key) else {
+            return Found::Nothing;
+        };
+        if now >= entry.usable_until {
+            self.drop_entry(key, &entry);
+            return Found::Nothing;
         }
-        // Only this one: another request may have put a fresh one in its place.
+        match self.revocations.check(&entry.revocation_keys) {
+            Ok(()) => Found::Usable {
+                renewal_is_due: entry.renewal_is_due(now),
+                entry,
+            },
+            Err(RevocationError::Revoked) => {
+                self.drop_entry(key, &entry);
+                Found::Revoked
+            }
+            Err(unknown @ (RevocationError::NoSnapshot | RevocationError::Stale)) => {
+                Found::Unknown(unknown)
+            }
+        }
+    }
+
+    /// Drops this token and no other: somebody may have put a fresh one in its place.
+    pub(super) fn drop_entry(&self, key: &Key, entry: &Arc<Entry>) {
         self.entries
-            .remove_if(key, |found| Arc::ptr_eq(found, &entry));
-        None
+            .remove_if(key, |found| Arc::ptr_eq(found, entry));
     }
 
     pub(super) fn insert(&self, key: Key, entry: Arc<Entry>) {
@@ -120,61 +177,16 @@ impl Cache {
         self.entries.clear();
     }
 
-    pub(super) fn postpone_renewal(&self, key: &Key, now: Timestamp) {
+    pub(super) fn postpone_renewal(&self, key: &Key, now: Duration) {
         if let Some(entry) = self.entries.peek(key) {
-            let later = Entry {
-                renew_at: now + RENEWAL_PAUSE,
-                ..(*entry).clone()
-            };
-            self.entries.insert(key.clone(), Arc::new(later));
+            let pause = RENEWAL_PAUSE + RENEWAL_PAUSE * u32::from(entry.spread) / 256;
+            entry.renew_at.store(micros(now + pause), Ordering::Relaxed);
         }
-    }
-
-    pub(super) fn has_ended(&self, entry: &Entry) -> bool {
-        entry
-            .session
-            .as_ref()
-            .is_some_and(|(_, id)| self.ended.contains(id))
-    }
-
-    /// True if there were too many to remember and every token must go.
-    #[must_use]
-    pub(super) fn session_ended(&self, session_id: &str, now: Timestamp) -> bool {
-        self.ended.insert(session_id, now)
     }
 }
 
-/// Sessions that ended through this gateway lately.
-#[derive(Default)]
-struct EndedSessions {
-    until: RwLock<HashMap<Arc<str>, Timestamp>>,
-    /// So that the usual case, none, takes no lock.
-    count: AtomicUsize,
-}
-
-impl EndedSessions {
-    fn contains(&self, session_id: &str) -> bool {
-        self.count.load(Ordering::Acquire) > 0
-            && self
-                .until
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains_key(session_id)
-    }
-
-    fn insert(&self, session_id: &str, now: Timestamp) -> bool {
-        let mut until = self.until.write().unwrap_or_else(PoisonError::into_inner);
-        if until.len() >= MAX_ENDED {
-            until.retain(|_, until| *until > now);
-        }
-        let full = until.len() >= MAX_ENDED;
-        if full {
-            until.clear();
-        }
-        until.insert(session_id.into(), now + ENDED_FOR);
-        self.count.store(until.len(), Ordering::Release);
-        full
-    }
+fn micros(at: Duration) -> u64 {
+    u64::try_from(at.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub(crate) struct ExchangeMetrics {
     pub(super) joined: Counter,
     pub(super) renewals: Counter,
     pub(super) failures: Counter,
+    pub(super) revoked: Counter,
 }
 
 impl ExchangeMetrics {
@@ -37,6 +38,11 @@ impl ExchangeMetrics {
                 "exchange_failures",
                 "Exchanges without a token",
                 &counters.failures,
+            ),
+            (
+                "exchange_revoked",
+                "Cached tokens that were found revoked and not used",
+                &counters.revoked,
             ),
         ] {
             metrics.register(name, help, counter.clone());

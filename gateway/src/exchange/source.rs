@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use super::{ExchangeError, SessionKind};
 use crate::credential::SessionSecret;
@@ -22,6 +23,10 @@ pub(crate) trait TokenSource: Send + Sync + 'static {
 pub(crate) struct Issued {
     pub(crate) access_token: String,
     pub(crate) expires_in: Duration,
+    /// The `kid` of the key that signed it.
+    pub(crate) key_id: String,
+    /// Its `iat`, by the auth service's clock.
+    pub(crate) issued_at: Timestamp,
     /// `None` for an anonymous token.
     pub(crate) session: Option<IssuedSession>,
 }
@@ -30,4 +35,5 @@ pub(crate) struct Issued {
 pub(crate) struct IssuedSession {
     pub(crate) kind: SessionKind,
     pub(crate) id: String,
+    pub(crate) subject: String,
 }

@@ -9,9 +9,13 @@ use std::{
 use chassis::ManualClock;
 use futures::{FutureExt as _, future::BoxFuture};
 use jiff::{SignedDuration, Timestamp};
+use token_verifier::{FeedState, OnStale};
 use tokio::sync::Semaphore;
 
-use super::*;
+use super::{
+    testing::{Spoken, followed},
+    *,
+};
 
 /// An auth service whose answers come when the test says so.
 struct Fake {
@@ -20,6 +24,9 @@ struct Fake {
     answers: Semaphore,
     /// What comes instead of a token, first call first.
     failures: Mutex<VecDeque<ExchangeError>>,
+    /// Which key signs.
+    key_id: Mutex<&'static str>,
+    clock: ManualClock,
 }
 
 impl Fake {
@@ -40,6 +47,8 @@ impl Fake {
             None => Ok(Issued {
                 access_token: format!("token-{number}"),
                 expires_in: Duration::from_secs(60),
+                key_id: (*self.key_id.lock().unwrap()).to_owned(),
+                issued_at: self.clock.now(),
                 session,
             }),
         }
@@ -52,10 +61,11 @@ impl TokenSource for Fake {
         secret: SessionSecret,
         _audience: Arc<str>,
     ) -> BoxFuture<'_, Result<Issued, ExchangeError>> {
-        let id = format!("session-of-{}", &secret.expose()[..1]);
+        let letter = &secret.expose()[..1];
         self.answer(Some(IssuedSession {
             kind: SessionKind::User,
-            id,
+            id: format!("session-of-{letter}"),
+            subject: format!("usr_{letter}"),
         }))
         .boxed()
     }
@@ -77,16 +87,37 @@ fn world(answers: usize) -> World {
 }
 
 fn world_with(answers: usize, settings: &ExchangeSettings) -> World {
+    let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+    let revocations = Revocations::none(Arc::new(clock.clone()));
+    world_of(answers, settings, clock, revocations)
+}
+
+/// One whose revocations come from a feed that the test speaks.
+fn world_that_follows(answers: usize, on_stale: OnStale) -> (World, Spoken) {
+    let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+    let (revocations, spoken) = followed(&clock, on_stale);
+    let settings = ExchangeSettings::default();
+    (world_of(answers, &settings, clock, revocations), spoken)
+}
+
+fn world_of(
+    answers: usize,
+    settings: &ExchangeSettings,
+    clock: ManualClock,
+    revocations: Revocations,
+) -> World {
     let fake = Arc::new(Fake {
         calls: AtomicUsize::new(0),
         answers: Semaphore::new(answers),
         failures: Mutex::default(),
+        key_id: Mutex::new("kid-1"),
+        clock: clock.clone(),
     });
-    let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
     let exchange = Exchange::new(
         fake.clone(),
         vec!["cart-service".into(), "profile-service".into()],
         settings,
+        revocations,
         Arc::new(clock.clone()),
         ExchangeMetrics::default(),
     );
@@ -128,10 +159,10 @@ fn secret(letter: char) -> SessionSecret {
 }
 
 async fn token(exchange: &Exchange, letter: char) -> Result<String, ExchangeError> {
-    let token = exchange
+    let grant = exchange
         .for_session(&secret(letter), "cart-service")
-        .await?
-        .token;
+        .await?;
+    let token = grant.token();
     Ok(token.header_value().to_str().unwrap().to_owned())
 }
 
@@ -221,7 +252,7 @@ async fn a_failed_renewal_keeps_the_token_and_pauses() {
     // At once again: no storm.
     assert_eq!(world.token('a').await.unwrap(), "Bearer token-1");
     assert_eq!(world.fake.calls(), 2);
-    world.later(1);
+    world.later(2);
     assert_eq!(world.token('a').await.unwrap(), "Bearer token-1");
     world.until_calls(3).await;
     world.until_landed().await;
@@ -315,7 +346,9 @@ async fn a_session_that_ended_by_its_id_is_not_used() {
     let early = tokio::spawn(async move { token(&exchange, 'b').await });
     world.until_calls(3).await;
     world.exchange.session_ended("session-of-b");
-    world.fake.answers.add_permits(1);
+    // Only the auth service says that a session is over, so it is asked again.
+    world.fake.fail_next(ExchangeError::SessionInvalid);
+    world.fake.answers.add_permits(2);
     assert!(matches!(
         early.await.unwrap(),
         Err(ExchangeError::SessionInvalid)
@@ -371,4 +404,205 @@ async fn an_auth_service_that_hangs_is_an_outage() {
     assert!(matches!(world.token('a').await, Err(ExchangeError::Late)));
     world.fake.answers.add_permits(1);
     assert!(world.token('a').await.is_ok());
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_steps_changes_no_lifetime() {
+    let world = world(10);
+    world.token('a').await.unwrap();
+    for hours in [1, -1] {
+        let now = world.clock.now() + SignedDuration::from_hours(hours);
+        world.clock.set(now);
+        assert_eq!(world.token('a').await.unwrap(), "Bearer token-1");
+    }
+    world.later(56);
+    assert_eq!(world.token('a').await.unwrap(), "Bearer token-2");
+}
+
+#[tokio::test]
+async fn a_refused_token_is_fetched_anew_once_for_all() {
+    let world = world(10);
+    let first = world
+        .exchange
+        .for_session(&secret('a'), "cart-service")
+        .await
+        .unwrap();
+    world.exchange.refused(&first);
+    assert_eq!(world.token('a').await.unwrap(), "Bearer token-2");
+    // Another request that held the first one is told late.
+    world.exchange.refused(&first);
+    assert_eq!(world.token('a').await.unwrap(), "Bearer token-2");
+}
+
+#[tokio::test]
+async fn the_next_token_leaves_the_one_at_hand_alone_until_it_is_there() {
+    let world = world(10);
+    let first = world
+        .exchange
+        .for_session(&secret('a'), "cart-service")
+        .await
+        .unwrap();
+    world.fake.fail_next(ExchangeError::Late);
+    world.exchange.next(&first).await.unwrap_err();
+    assert_eq!(world.token('a').await.unwrap(), "Bearer token-1");
+    world.exchange.next(&first).await.unwrap();
+    assert_eq!(world.token('a').await.unwrap(), "Bearer token-3");
+    // Whoever held the first one as well shares it.
+    world.exchange.next(&first).await.unwrap();
+    assert_eq!(world.fake.calls(), 3);
+}
+
+/// Until the follower has heard what was said. Time passes by itself.
+async fn until_told(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_asked_or_used_before_it_is_known_what_is_revoked() {
+    let (world, spoken) = world_that_follows(10, OnStale::UntilExpiry);
+    for _ in 0..3 {
+        let refused = world.token('a').await;
+        assert!(
+            matches!(refused, Err(ExchangeError::RevocationsUnknown(_))),
+            "{refused:?}"
+        );
+    }
+    let refused = world.exchange.anonymous("cart-service").await;
+    assert!(matches!(refused, Err(ExchangeError::RevocationsUnknown(_))));
+    assert_eq!(world.fake.calls(), 0);
+    spoken.open();
+    until_told(|| world.exchange.revocations().is_ready()).await;
+    assert_eq!(world.token('a').await.unwrap(), "Bearer token-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_of_a_revoked_subject_and_of_a_revoked_key_are_fetched_anew() {
+    let (world, spoken) = world_that_follows(10, OnStale::UntilExpiry);
+    spoken.open();
+    until_told(|| world.exchange.revocations().is_ready()).await;
+    world.token('a').await.unwrap();
+    world.token('b').await.unwrap();
+    world.exchange.anonymous("cart-service").await.unwrap();
+
+    world.later(2);
+    spoken.revoke_subject("usr_a", world.clock.now());
+    until_told(|| world.exchange.revocations().len() == 1).await;
+    assert_eq!(world.token('a').await.unwrap(), "Bearer token-4");
+    assert_eq!(world.token('b').await.unwrap(), "Bearer token-2");
+
+    *world.fake.key_id.lock().unwrap() = "kid-2";
+    spoken.revoke_key("kid-1");
+    until_told(|| world.exchange.revocations().len() == 2).await;
+    assert_eq!(world.token('a').await.unwrap(), "Bearer token-5");
+    assert_eq!(world.token('b').await.unwrap(), "Bearer token-6");
+    let anonymous = world.exchange.anonymous("cart-service").await.unwrap();
+    assert_eq!(anonymous.token().header_value(), "Bearer token-7");
+    assert_eq!(world.exchange.inner.metrics.revoked.get(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_auth_service_that_signs_with_a_revoked_key_signs_nobody_out() {
+    let (world, spoken) = world_that_follows(10, OnStale::UntilExpiry);
+    spoken.open();
+    until_told(|| world.exchange.revocations().is_ready()).await;
+    spoken.revoke_key("kid-1");
+    until_told(|| world.exchange.revocations().len() == 1).await;
+    let refused = world.token('a').await;
+    assert!(
+        matches!(refused, Err(ExchangeError::Superseded)),
+        "{refused:?}"
+    );
+    assert_eq!(world.fake.calls(), ATTEMPTS);
+    *world.fake.key_id.lock().unwrap() = "kid-2";
+    assert!(world.token('a').await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_feed_refuses_or_lets_tokens_live_out_as_told() {
+    for (on_stale, is_used) in [(OnStale::UntilExpiry, true), (OnStale::Refuse, false)] {
+        let (world, spoken) = world_that_follows(10, on_stale);
+        spoken.open();
+        until_told(|| world.exchange.revocations().is_ready()).await;
+        spoken.heartbeat();
+        assert_eq!(world.token('a').await.unwrap(), "Bearer token-1");
+        spoken.close();
+        world.later(4);
+        let answer = world.token('a').await;
+        assert_eq!(answer.is_ok(), is_used, "{on_stale:?} {answer:?}");
+
+        // Nothing negative was remembered, and the token is still there.
+        spoken.open();
+        until_told(|| world.exchange.revocations().state() == FeedState::Following).await;
+        assert_eq!(world.token('a').await.unwrap(), "Bearer token-1");
+        assert_eq!(world.fake.calls(), 1);
+
+        // Too old to be used, whatever the feed says.
+        spoken.close();
+        world.later(56);
+        assert_eq!(world.token('a').await.is_ok(), is_used);
+        assert!(world.fake.calls() <= 2);
+    }
+}
+
+/// FT-10: everybody comes back at once, with nothing cached, after an outage.
+#[tokio::test]
+async fn five_thousand_sessions_come_back_without_a_herd() {
+    const SESSIONS: usize = 5_000;
+    let settings = ExchangeSettings {
+        concurrency: 64,
+        ..ExchangeSettings::default()
+    };
+    let world = world_with(0, &settings);
+    let secrets: Vec<SessionSecret> = (0..SESSIONS).map(numbered).collect();
+    // Away: each is refused once.
+    for _ in 0..SESSIONS {
+        world
+            .fake
+            .fail_next(ExchangeError::Away(Arc::new(tonic::Status::unavailable(
+                "away",
+            ))));
+    }
+    world.fake.answers.add_permits(SESSIONS);
+    for secret in &secrets {
+        let answer = world.exchange.for_session(secret, "cart-service").await;
+        assert!(matches!(answer, Err(ExchangeError::Away(_))));
+    }
+    assert_eq!(world.fake.calls(), SESSIONS);
+
+    // Back: four requests of every session at once.
+    let waiting: Vec<_> = (0..4 * SESSIONS)
+        .map(|number| {
+            let (exchange, secret) = (world.exchange.clone(), secrets[number % SESSIONS].clone());
+            tokio::spawn(async move {
+                loop {
+                    match exchange.for_session(&secret, "cart-service").await {
+                        Ok(grant) => return grant,
+                        // As `Retry-After` asks for.
+                        Err(ExchangeError::Overloaded) => tokio::task::yield_now().await,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    let most = world.fake.clone();
+    until(|| most.calls() > SESSIONS).await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(most.calls(), SESSIONS + 64, "at once at the auth service");
+    world.fake.answers.add_permits(SESSIONS);
+    for one in waiting {
+        one.await.unwrap();
+    }
+    assert_eq!(world.fake.calls(), 2 * SESSIONS, "one exchange a session");
+}
+
+fn numbered(number: usize) -> SessionSecret {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    SessionSecret::parse(&URL_SAFE_NO_PAD.encode(bytes)).unwrap()
 }

@@ -10,13 +10,14 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures::Stream;
+use futures::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture};
 use http::{HeaderValue, Response, header::CONTENT_TYPE};
 use tonic::Status;
 
 use super::{Found, Route};
 use crate::{
     exchange::UpstreamToken,
+    lease::Ended,
     transcode::{ResponseError, TranscodeError},
     upstream::{UpstreamRequestHeaders, UpstreamStream},
 };
@@ -34,9 +35,13 @@ pub(crate) enum CallError {
     /// The service's fault: its answer is not what its descriptors say.
     #[error("the response cannot be transcoded")]
     Response(#[from] ResponseError),
+    /// A stream that may not go on.
+    #[error(transparent)]
+    Ended(#[from] Ended),
 }
 
 /// A request in the service's own form, made of JSON that its method takes.
+#[derive(Clone)]
 pub(crate) struct RequestMessage(Bytes);
 
 impl Found {
@@ -57,14 +62,15 @@ impl Found {
     /// Calls and transcodes back. The response has a status, a content type and a body;
     /// none of the service's headers.
     ///
-    /// `problem` writes the problem document that ends a stream which fails after its
-    /// first message. Dropping the future or the response's body cancels the call.
+    /// `lease` says when a stream must end; other calls ask nothing of it. `problem` writes
+    /// the problem document that ends a stream after its first message. Dropping the future or the response's body cancels the call.
     pub(crate) async fn call(
         &self,
         RequestMessage(message): RequestMessage,
         token: &UpstreamToken,
         headers: &UpstreamRequestHeaders,
         timeout: Duration,
+        lease: impl Future<Output = Ended> + Send + 'static,
         problem: impl Fn(CallError) -> Bytes + Send + Unpin + 'static,
     ) -> Result<Response<Body>, CallError> {
         let Route {
@@ -78,7 +84,8 @@ impl Found {
             let messages = upstream
                 .server_streaming(rpc.clone(), message, token, headers, timeout)
                 .await?;
-            let lines = Lines::start(Arc::clone(&self.route), messages, problem).await?;
+            let lines =
+                Lines::start(Arc::clone(&self.route), messages, lease.boxed(), problem).await?;
             return Ok(response(NDJSON, Body::from_stream(lines)));
         }
         let message = upstream
@@ -101,6 +108,7 @@ struct Lines<P> {
     first: Option<Bytes>,
     /// None when the stream is over.
     messages: Option<UpstreamStream>,
+    lease: BoxFuture<'static, Ended>,
     problem: P,
 }
 
@@ -108,25 +116,31 @@ impl<P: Fn(CallError) -> Bytes> Lines<P> {
     async fn start(
         route: Arc<Route>,
         mut messages: UpstreamStream,
+        mut lease: BoxFuture<'static, Ended>,
         problem: P,
     ) -> Result<Self, CallError> {
-        let first =
-            std::future::poll_fn(|context| Pin::new(&mut messages).poll_next(context)).await;
-        let Some(first) = first else {
-            return Ok(Self {
-                route,
-                first: None,
-                messages: None,
-                problem,
-            });
+        let first = tokio::select! {
+            biased;
+            ended = &mut lease => return Err(ended.into()),
+            first = messages.next() => first,
         };
-        let first = Some(line(&route, first?)?);
+        let first = match first {
+            Some(message) => Some(line(&route, message?)?),
+            None => None,
+        };
         Ok(Self {
             route,
+            messages: first.is_some().then_some(messages),
             first,
-            messages: Some(messages),
+            lease,
             problem,
         })
+    }
+
+    /// The stream's last line. The call is dropped, not only forgotten: that cancels it.
+    fn end(&mut self, error: CallError) -> Bytes {
+        self.messages = None;
+        last_line(&(self.problem)(error))
     }
 }
 
@@ -137,21 +151,22 @@ impl<P: Fn(CallError) -> Bytes + Unpin> Stream for Lines<P> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        let Some(messages) = &mut self.messages else {
+        let this = &mut *self;
+        let Some(messages) = &mut this.messages else {
             return Poll::Ready(None);
         };
+        // First, so that a service which always has one more message cannot outlive it.
+        if let Poll::Ready(ended) = this.lease.as_mut().poll(context) {
+            return Poll::Ready(Some(Ok(this.end(ended.into()))));
+        }
         let Some(message) = ready!(Pin::new(messages).poll_next(context)) else {
-            self.messages = None;
+            this.messages = None;
             return Poll::Ready(None);
         };
         let next = message
             .map_err(CallError::from)
-            .and_then(|message| line(&self.route, message));
-        Poll::Ready(Some(Ok(next.unwrap_or_else(|error| {
-            // Dropped, not only forgotten: that is what cancels the call.
-            self.messages = None;
-            last_line(&(self.problem)(error))
-        }))))
+            .and_then(|message| line(&this.route, message));
+        Poll::Ready(Some(Ok(next.unwrap_or_else(|error| this.end(error)))))
     }
 }
 

@@ -10,9 +10,11 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures::{StreamExt as _, stream::BoxStream};
 use proto::auth::v1::{
-    account_service_server::AccountService, session_service_server::SessionService,
-    token_service_server::TokenService, *,
+    account_service_server::AccountService, revocation_service_server::RevocationService,
+    session_service_server::SessionService, token_service_server::TokenService,
+    watch_response::Event, *,
 };
 use tokio::sync::watch;
 use tonic::{Code, Request, Response, Status};
@@ -400,6 +402,8 @@ impl TokenService for FakeAuth {
             kind: live.kind.into(),
             session_id: live.id,
             subject: live.subject,
+            key_id: "key".into(),
+            issued_at: at(1_700_000_000),
         }))
     }
 
@@ -412,6 +416,41 @@ impl TokenService for FakeAuth {
         Ok(Response::new(IssueAnonymousTokenResponse {
             access_token: format!("eyJ.{}.anonymous.0", request.audience),
             expires_in: prost_types::Duration::try_from(Duration::from_secs(60)).ok(),
+            key_id: "key".into(),
+            issued_at: at(1_700_000_000),
         }))
+    }
+}
+
+/// Nothing is ever revoked here; `revocation.rs` has a real auth service.
+#[tonic::async_trait]
+impl RevocationService for FakeAuth {
+    type WatchStream = BoxStream<'static, Result<WatchResponse, Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        if *self.mood.borrow() != Mood::Well {
+            return Err(Status::unavailable("the store is away"));
+        }
+        let opening = Event::Opening(Opening {
+            log_id: "log".into(),
+            after_seq: request.into_inner().after_seq,
+            head_seq: 0,
+            now_us: 1_700_000_000_000_000,
+        });
+        let start = tokio::time::Instant::now();
+        let every = tokio::time::interval(Duration::from_secs(1));
+        let heartbeats = tokio_stream::wrappers::IntervalStream::new(every).map(move |now| {
+            let elapsed = i64::try_from((now - start).as_micros()).unwrap();
+            Event::Heartbeat(Heartbeat {
+                head_seq: 0,
+                now_us: 1_700_000_000_000_000 + elapsed,
+            })
+        });
+        let events = futures::stream::iter([opening]).chain(heartbeats);
+        let events = events.map(|event| Ok(WatchResponse { event: Some(event) }));
+        Ok(Response::new(events.boxed()))
     }
 }

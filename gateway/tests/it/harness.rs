@@ -113,14 +113,16 @@ async fn listen() -> (TcpListener, SocketAddr) {
 
 async fn serve_auth(auth: &FakeAuth, shutdown: &CancellationToken) -> SocketAddr {
     use proto::auth::v1::{
-        account_service_server::AccountServiceServer, session_service_server::SessionServiceServer,
-        token_service_server::TokenServiceServer,
+        account_service_server::AccountServiceServer,
+        revocation_service_server::RevocationServiceServer,
+        session_service_server::SessionServiceServer, token_service_server::TokenServiceServer,
     };
     let (listener, address) = listen().await;
     let server = tonic::transport::Server::builder()
         .add_service(AccountServiceServer::new(auth.clone()))
         .add_service(SessionServiceServer::new(auth.clone()))
         .add_service(TokenServiceServer::new(auth.clone()))
+        .add_service(RevocationServiceServer::new(auth.clone()))
         .serve_with_incoming(TcpListenerStream::new(listener));
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(server));
     address

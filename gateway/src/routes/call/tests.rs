@@ -72,7 +72,14 @@ impl Library {
         let timeout = Duration::from_secs(30);
         let message = found.message(query, body.as_bytes()).unwrap();
         found
-            .call(message, &token, &headers(), timeout, problem)
+            .call(
+                message,
+                &token,
+                &headers(),
+                timeout,
+                std::future::pending(),
+                problem,
+            )
             .await
     }
 
