@@ -11,10 +11,11 @@ use crate::signing_keys::rotation::{DEFAULT_RETIRE_AFTER, DEFAULT_ROTATE_EVERY, 
 const PUBLISH_MAX_AGES: u32 = 2;
 /// Verifiers allow five seconds for clocks; the rest is for instances that notice late.
 const RETIRE_MARGIN: Duration = Duration::from_secs(10);
-/// How soon what another instance did to the keys is noticed. One indexed read.
+/// How soon what another instance did to the keys is noticed. One small read.
 const DEFAULT_REFRESH_EVERY: Duration = Duration::from_secs(1);
+/// Well within the retire margin: keys that were not read for longer sign nothing.
 const REFRESH_EVERY: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(10)..=Duration::from_secs(5);
+    Duration::from_millis(10)..=Duration::from_secs(2);
 /// An instant further off may not exist.
 const MAX_ROTATE_EVERY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Longer would only fill the published document.
@@ -95,7 +96,7 @@ impl KeySettings {
             );
         }
         if !REFRESH_EVERY.contains(&self.refresh_every) {
-            section.problem("refresh_every", "must be 10ms to 5s");
+            section.problem("refresh_every", "must be 10ms to 2s");
         }
     }
 }

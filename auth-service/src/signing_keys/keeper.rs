@@ -240,6 +240,7 @@ impl Keeper {
     /// Reads the keys and, where they are others, hands them on.
     async fn read(&self, sightings: &mut Sightings) -> Result<Vec<SigningKeyRecord>, KeeperError> {
         let parts = &self.parts;
+        let asked_at = parts.keys.moment();
         let records = parts.store.load_all().await?;
         sightings.note(&records, parts.clock.now(), parts.clock.monotonic());
         let current = parts.keys.current();
@@ -253,7 +254,7 @@ impl Keeper {
             }
             parts.keys.replace(next);
         }
-        parts.keys.confirm();
+        parts.keys.confirm(asked_at);
         Ok(records)
     }
 

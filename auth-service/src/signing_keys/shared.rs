@@ -61,10 +61,17 @@ impl SharedSigningKeys {
         self.shared.keys.load().signer().cloned()
     }
 
-    /// The store has these keys.
-    pub(super) fn confirm(&self) {
-        let now = u64::try_from(self.shared.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.shared.confirmed_ms.fetch_max(now, Ordering::AcqRel);
+    /// This moment, to be told to [`Self::confirm`].
+    pub(super) fn moment(&self) -> Duration {
+        self.shared.began.elapsed()
+    }
+
+    /// The store had these keys when it was asked, at this moment.
+    pub(super) fn confirm(&self, asked_at: Duration) {
+        let asked_ms = u64::try_from(asked_at.as_millis()).unwrap_or(u64::MAX);
+        self.shared
+            .confirmed_ms
+            .fetch_max(asked_ms, Ordering::AcqRel);
     }
 
     /// Puts other keys in their place. Who read before goes on with what they read.

@@ -255,7 +255,7 @@ async fn a_dropped_key_is_gone_for_good() {
         .fetch_all(&mut database)
         .await
         .unwrap();
-    assert_eq!(logged, [before.key_id.clone()]);
+    assert_eq!(logged, std::slice::from_ref(&before.key_id));
     sqlx::Connection::close(database).await.unwrap();
 
     let auth = Auth::start_in(home, quick).await;
