@@ -21,12 +21,14 @@ pub(crate) struct DataDir(PathBuf);
 impl DataDir {
     /// Makes the directory if it is not there, for its owner alone: it holds keys.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let directory = Self(path.to_path_buf());
+        // Verifiers write into theirs, and make none.
         let made = fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(path);
+            .create(directory.jwks());
         made.with_context(|| format!("cannot make the data directory {}", path.display()))?;
-        Ok(Self(path.to_path_buf()))
+        Ok(directory)
     }
 
     /// The directory of a `latchkey` that is running.
@@ -56,10 +58,33 @@ impl DataDir {
 
     /// The last good keys of a service's verifier.
     pub(crate) fn saved_jwks(&self, service: &str) -> PathBuf {
-        self.0.join("jwks").join(format!("{service}.json"))
+        self.jwks().join(format!("{service}.json"))
+    }
+
+    fn jwks(&self) -> PathBuf {
+        self.0.join("jwks")
     }
 
     pub(crate) fn addresses(&self) -> PathBuf {
         self.0.join("addresses.json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn opens_for_its_owner_alone_with_room_for_saved_keys() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("data");
+        for _ in 0..2 {
+            let data_dir = DataDir::open(&path).unwrap();
+            fs::write(data_dir.saved_jwks("cart-service"), "{}").unwrap();
+        }
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 }
