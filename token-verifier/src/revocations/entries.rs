@@ -64,7 +64,11 @@ impl Entries {
 
     /// Forgets what has expired by `now_s`, for good once it is half of the table.
     pub(super) fn expire(&mut self, now_s: u32) {
+        let was_set_back = now_s < self.expired_through_s;
         self.expired_through_s = now_s;
+        if was_set_back {
+            self.recount();
+        }
         while let Some(first) = self.expiries.first_entry() {
             if *first.key() > now_s {
                 break;
@@ -73,6 +77,21 @@ impl Entries {
         }
         if self.filled >= LEAST_WORTH_COPYING && self.live < self.filled / 2 {
             self.copy();
+        }
+    }
+
+    /// The auth service's clock was set back: what had expired and is still in the table is
+    /// alive again, and the next copy needs room for it.
+    fn recount(&mut self) {
+        self.expiries.clear();
+        self.live = 0;
+        let table = Arc::clone(&self.table);
+        let alive = table
+            .entries()
+            .filter(|entry| entry.expires_at_s > self.expired_through_s)
+            .map(|entry| entry.expires_at_s);
+        for at_s in alive.collect::<Vec<_>>() {
+            self.expect_expiry(at_s);
         }
     }
 

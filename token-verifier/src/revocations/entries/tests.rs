@@ -122,3 +122,20 @@ proptest! {
         prop_assert!(model.keys().all(|name| holds(&entries, *name)));
     }
 }
+
+#[test]
+fn what_a_clock_that_was_set_back_revives_is_counted_and_finds_room() {
+    let mut entries = Entries::default();
+    for name in 0..1_000 {
+        entries.insert(entry(name, 4_000));
+    }
+    entries.expire(4_000);
+    assert_eq!(entries.live(), 0);
+    entries.expire(400);
+    assert_eq!(entries.live(), 1_000);
+    for name in 1_000..5_000 {
+        entries.insert(entry(name, 760));
+    }
+    assert_eq!(entries.live(), 5_000);
+    assert!((0..5_000).all(|name| holds(&entries, name)));
+}
