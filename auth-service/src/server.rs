@@ -8,11 +8,12 @@ use std::time::Duration;
 use chassis::grpc::GrpcServer;
 use chassis::http::Counters;
 use chassis::metrics::Metrics;
-use chassis::readiness::Readiness;
+use chassis::readiness::{Gate, Readiness};
 use proto::auth::v1::FILE_DESCRIPTOR_SET;
 use thiserror::Error;
 use token_verifier::Clock;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Accounts, AccountsParts};
@@ -123,36 +124,72 @@ pub async fn serve(
         readiness.clone(),
         stop.clone(),
     ));
-    let (database, keys) = (readiness.gate("database"), readiness.gate("keys"));
-    let log = readiness.gate("revocations");
+    let gates = Gates::new(&readiness);
     // One server that fails takes the other down with it, and ends what watches.
     let stop_serving = shutdown.child_token();
     let parts = Parts::open(&config, clock, &metrics, stop_serving.clone()).await?;
-    database.set(true);
-    keys.set(true);
     let rounds = stop.child_token();
-    let maintenance = tokio::spawn(maintenance::run(
-        parts.maintenance(),
-        database,
-        rounds.clone(),
-    ));
-
-    tokio::spawn(parts.api.hub.clone().run(log));
-    let keeper = parts.api.keys.clone();
-    let keeper = tokio::spawn(keeper.run(config.keys.refresh_every, keys, rounds.clone()));
+    let tasks = Tasks::start(&parts, &config, gates, rounds.clone());
     let doors = (listeners.grpc, listeners.http);
     let served = parts
         .serve(&config, doors, metrics, readiness, stop_serving)
         .await;
     rounds.cancel();
-    if maintenance.await.is_err() {
-        tracing::error!("maintenance had ended by a panic");
-    }
-    if keeper.await.is_err() {
-        tracing::error!("who looks after the keys had ended by a panic");
-    }
+    tasks.ended().await;
     parts.store.close().await;
     served
+}
+
+/// What must be there before callers are sent here.
+struct Gates {
+    database: Gate,
+    keys: Gate,
+    revocations: Gate,
+}
+
+impl Gates {
+    fn new(readiness: &Readiness) -> Self {
+        Self {
+            database: readiness.gate("database"),
+            keys: readiness.gate("keys"),
+            revocations: readiness.gate("revocations"),
+        }
+    }
+}
+
+/// What goes on beside the servers.
+struct Tasks {
+    maintenance: JoinHandle<()>,
+    keeper: JoinHandle<()>,
+    hub: JoinHandle<()>,
+}
+
+impl Tasks {
+    fn start(parts: &Parts, config: &Config, gates: Gates, stop: CancellationToken) -> Self {
+        gates.database.set(true);
+        gates.keys.set(true);
+        let maintenance = maintenance::run(parts.maintenance(), gates.database, stop.clone());
+        let keeper = parts.api.keys.clone();
+        let keeper = keeper.run(config.keys.refresh_every, gates.keys, stop);
+        Self {
+            maintenance: tokio::spawn(maintenance),
+            keeper: tokio::spawn(keeper),
+            hub: tokio::spawn(parts.api.hub.clone().run(gates.revocations)),
+        }
+    }
+
+    async fn ended(self) {
+        let tasks = [
+            ("maintenance", self.maintenance),
+            ("who looks after the keys", self.keeper),
+            ("who tells of revocations", self.hub),
+        ];
+        for (name, task) in tasks {
+            if task.await.is_err() {
+                tracing::error!("{name} had ended by a panic");
+            }
+        }
+    }
 }
 
 /// What the servers and the maintenance share.

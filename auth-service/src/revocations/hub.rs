@@ -88,9 +88,12 @@ impl Hub {
         stream::open(Arc::clone(&self.0), resume).await
     }
 
-    /// Runs until the parts' `stop`; `gate` is open while the log can be read.
+    /// Runs until the parts' `stop`; `gate` is open while the log can be read. Should it
+    /// end by a panic, all streams end, and so does the service: nobody would be told of
+    /// a revocation any more.
     pub(crate) async fn run(self, gate: Gate) {
         let stop = self.0.parts.stop.clone();
+        let _stop_all = stop.clone().drop_guard();
         stop.run_until_cancelled(self.0.follow(gate)).await;
     }
 }
@@ -131,7 +134,7 @@ impl Shared {
     /// only cost time.
     async fn round(&self, tail: &mut Option<Tail>, reason: Reason) -> Result<(), StoreError> {
         if let (Some(tail), Reason::Appended) = (&mut *tail, reason) {
-            self.read(tail, tail.seq()).await?;
+            while self.read(tail, tail.seq()).await? {}
             return Ok(());
         }
         let now = self.parts.clock.now();
@@ -155,16 +158,18 @@ impl Shared {
         Ok(())
     }
 
-    async fn read(&self, tail: &mut Tail, known_head: u64) -> Result<(), StoreError> {
+    /// Tells what was read. True: there may be more.
+    async fn read(&self, tail: &mut Tail, known_head: u64) -> Result<bool, StoreError> {
         let entries = self.parts.log.read_after(tail.seq(), TAIL_BATCH).await?;
         for entry in &entries {
             self.parts.metrics.revocation_appended(entry.target.kind());
         }
+        let is_full = entries.len() >= TAIL_BATCH as usize;
         if let Some(batch) = tail.read(known_head, entries, TAIL_BATCH) {
             let encoded = wire::batch(&batch);
             self.publish(News::Batch(batch), encoded);
         }
-        Ok(())
+        Ok(is_full)
     }
 
     fn tell_keys(&self) {

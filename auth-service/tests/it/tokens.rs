@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use proto::auth::v1::{IssueAnonymousTokenRequest, LoginRequest, SessionKind};
+use token_verifier::Clock as _;
 use tonic::Code;
 
-use crate::support::{Auth, HOME, Home, PASSWORD, check_refused, client};
+use crate::support::{Auth, HOME, Home, PASSWORD, check_refused, client, get};
 
 #[tokio::test]
 async fn a_guests_token_is_accepted_by_its_audience() {
@@ -20,6 +21,11 @@ async fn a_guests_token_is_accepted_by_its_audience() {
     assert_eq!(exchanged.subject, session.subject);
     assert_eq!(exchanged.expires_in.unwrap().seconds, 60);
     let token = auth.verify("cart-service", &exchanged.access_token).await;
+    let issued_at = exchanged.issued_at.unwrap();
+    assert_eq!(issued_at.seconds, auth.home.clock.now().as_second());
+    let jwks = get(auth.http, "/.well-known/jwks.json", &[]).await.body;
+    let jwks: serde_json::Value = serde_json::from_slice(&jwks).unwrap();
+    assert_eq!(jwks["keys"][0]["kid"], exchanged.key_id.as_str());
     assert_eq!(token.subject().as_str(), session.subject);
     assert_eq!(token.session_id(), Some(session.id.as_str()));
     assert_eq!(token.client_id(), "gateway");

@@ -200,6 +200,11 @@ async fn a_stream_opens_catches_up_and_follows() {
     assert_eq!(batch(&mut stream).await, (5000, 5001, 1));
     world.log.append(2);
     assert_eq!(batch(&mut stream).await, (5001, 5003, 2));
+    let before = Instant::now();
+    world.log.append(2000);
+    assert_eq!(batch(&mut stream).await, (5003, 6027, 1024));
+    assert_eq!(batch(&mut stream).await, (6027, 7003, 976));
+    assert_eq!(Instant::now(), before, "no part of it waits");
 }
 
 #[tokio::test(start_paused = true)]
