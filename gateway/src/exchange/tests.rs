@@ -86,15 +86,20 @@ fn world(answers: usize) -> World {
     world_with(answers, &ExchangeSettings::default())
 }
 
+/// Any moment after 1970, before which no auth service lived.
+fn start() -> Timestamp {
+    Timestamp::from_second(1_767_225_600).unwrap()
+}
+
 fn world_with(answers: usize, settings: &ExchangeSettings) -> World {
-    let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+    let clock = ManualClock::at(start());
     let revocations = Revocations::none(Arc::new(clock.clone()));
     world_of(answers, settings, clock, revocations)
 }
 
 /// One whose revocations come from a feed that the test speaks.
 fn world_that_follows(answers: usize, on_stale: OnStale) -> (World, Spoken) {
-    let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+    let clock = ManualClock::at(start());
     let (revocations, spoken) = followed(&clock, on_stale);
     let settings = ExchangeSettings::default();
     (world_of(answers, &settings, clock, revocations), spoken)

@@ -1,6 +1,6 @@
 //! Gateways before a real auth service and a service with streams.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chassis::{
@@ -243,16 +243,18 @@ impl RealGateway {
         answer.is_ok_and(|answer| answer.status() == 200)
     }
 
-    /// The counters, by name and labels.
-    pub(crate) async fn metrics(&self) -> BTreeMap<String, f64> {
+    /// A counter's value, whatever its labels are; 0 if nobody counted yet.
+    pub(crate) async fn counted(&self, name: &str) -> f64 {
         let uri = format!("http://{}/metrics", self.operations);
         let answer = self.client.get(uri.parse().unwrap()).await.unwrap();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         let text = String::from_utf8(body.to_vec()).unwrap();
-        let values = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let values = lines.filter_map(|line| line.rsplit_once(' '));
         values
-            .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
-            .collect()
+            .filter(|(of, _)| of.contains(name))
+            .map(|(_, value)| value.parse::<f64>().unwrap())
+            .sum()
     }
 }
 
