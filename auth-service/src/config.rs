@@ -14,7 +14,6 @@ use secrecy::SecretString;
 use crate::access_token;
 use crate::http::DEFAULT_MAX_AGE;
 use crate::jwks::PublicJwk;
-use crate::key_encryption::KeyEncryptionKey;
 use crate::limits::{LimitSettings, Quota};
 use crate::password::{HashCost, HashingSettings};
 use crate::session::SessionTtls;
@@ -23,6 +22,7 @@ use crate::workload::{self, Permission, WorkloadSettings, Workloads};
 mod keys;
 
 pub use keys::KeySettings;
+use keys::{read_key_encryption_key, read_previous_keys};
 
 /// A token lives whole seconds, and verifiers allow five for clocks.
 const MIN_ACCESS_TOKEN_TTL: Duration = Duration::from_secs(10);
@@ -177,34 +177,6 @@ fn read_database(section: &mut Section<'_>) -> Option<PathBuf> {
         return section.required("database");
     }
     section.path("database")
-}
-
-fn read_key_encryption_key(section: &mut Section<'_>) -> Option<KeyEncryptionKeySource> {
-    const VALUE: &str = "key_encryption_key";
-    const FILE: &str = "key_encryption_key_file";
-    if section.has(VALUE) {
-        // Reports it if the file is given, too.
-        let secret = section.secret(VALUE)?;
-        if let Err(error) = KeyEncryptionKey::parse(&secret) {
-            section.problem(VALUE, error);
-        }
-        return Some(KeyEncryptionKeySource::Value(secret));
-    }
-    if !section.has(FILE) {
-        return section
-            .required::<PathBuf>(FILE)
-            .map(KeyEncryptionKeySource::File);
-    }
-    section.path(FILE).map(KeyEncryptionKeySource::File)
-}
-
-fn read_previous_keys(section: &mut Section<'_>) -> Vec<PathBuf> {
-    const FILES: &str = "previous_key_encryption_key_files";
-    let files: Vec<PathBuf> = section.value(FILES, Vec::new());
-    if files.iter().any(|file| file.as_os_str().is_empty()) {
-        section.problem(FILES, "one of them is empty");
-    }
-    files
 }
 
 fn read_issuer(section: &mut Section<'_>) -> String {

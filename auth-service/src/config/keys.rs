@@ -1,9 +1,12 @@
-//! `[keys]`: the life of a signing key.
+//! `[keys]`: the life of a signing key. And what private keys rest under.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chassis::settings::Section;
 
+use super::KeyEncryptionKeySource;
+use crate::key_encryption::KeyEncryptionKey;
 use crate::signing_keys::rotation::{DEFAULT_RETIRE_AFTER, DEFAULT_ROTATE_EVERY, Schedule};
 
 /// A verifier may have fetched just before a key was published, and keep that copy for
@@ -99,4 +102,32 @@ impl KeySettings {
             section.problem("refresh_every", "must be 10ms to 2s");
         }
     }
+}
+
+pub(super) fn read_key_encryption_key(section: &mut Section<'_>) -> Option<KeyEncryptionKeySource> {
+    const VALUE: &str = "key_encryption_key";
+    const FILE: &str = "key_encryption_key_file";
+    if section.has(VALUE) {
+        // Reports it if the file is given, too.
+        let secret = section.secret(VALUE)?;
+        if let Err(error) = KeyEncryptionKey::parse(&secret) {
+            section.problem(VALUE, error);
+        }
+        return Some(KeyEncryptionKeySource::Value(secret));
+    }
+    if !section.has(FILE) {
+        return section
+            .required::<PathBuf>(FILE)
+            .map(KeyEncryptionKeySource::File);
+    }
+    section.path(FILE).map(KeyEncryptionKeySource::File)
+}
+
+pub(super) fn read_previous_keys(section: &mut Section<'_>) -> Vec<PathBuf> {
+    const FILES: &str = "previous_key_encryption_key_files";
+    let files: Vec<PathBuf> = section.value(FILES, Vec::new());
+    if files.iter().any(|file| file.as_os_str().is_empty()) {
+        section.problem(FILES, "one of them is empty");
+    }
+    files
 }

@@ -5,15 +5,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use auth_service::{Config, KeyEncryptionKeySource};
+use proto::auth::v1::revocation::Target;
+use proto::auth::v1::revocation_service_client::RevocationServiceClient;
+use proto::auth::v1::watch_response::Event;
 use proto::auth::v1::{
     ExchangeSessionResponse, IssueAnonymousTokenRequest, RevokeSigningKeyRequest,
-    RotateSigningKeysRequest,
+    RotateSigningKeysRequest, WatchRequest, WatchResponse,
 };
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use token_verifier::{Clock, Expectations, KeySet, Keys, TokenVerifier};
 use tokio::time::Instant;
-use tonic::Code;
+use tonic::{Code, Streaming};
 
 use crate::support::{Auth, Clients, Home, check_refused, free_ports, get};
 
@@ -275,6 +278,54 @@ async fn a_dropped_key_is_gone_for_good() {
         assert!(metrics.contains(name), "{metrics}");
     }
     auth.stop().await;
+}
+
+async fn watch(auth: &Auth) -> Streaming<WatchResponse> {
+    let mut client = RevocationServiceClient::new(auth.signed("cart-service"));
+    let request = WatchRequest::default();
+    client.watch(request).await.unwrap().into_inner()
+}
+
+/// Reads on until the feed has published exactly these keys and, if one is given, said
+/// that it is revoked.
+async fn hears(feed: &mut Streaming<WatchResponse>, kids: &HashSet<String>, revoked: Option<&str>) {
+    let (mut published, mut told) = (false, revoked.is_none());
+    while !(published && told) {
+        let message = tokio::time::timeout(Duration::from_secs(20), feed.message()).await;
+        match message.unwrap().unwrap().unwrap().event.unwrap() {
+            Event::KeySet(key_set) => {
+                let jwks: serde_json::Value = serde_json::from_slice(&key_set.jwks).unwrap();
+                let keys = jwks["keys"].as_array().unwrap().iter();
+                let found: HashSet<_> = keys.map(|key| key["kid"].as_str().unwrap()).collect();
+                published = found == kids.iter().map(String::as_str).collect();
+            }
+            Event::Batch(batch) => {
+                told |= batch.revocations.iter().any(|entry| {
+                    matches!(&entry.target, Some(Target::KeyId(kid)) if Some(&**kid) == revoked)
+                });
+            }
+            Event::Opening(_) | Event::Heartbeat(_) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn watchers_of_every_instance_hear_of_new_and_of_dropped_keys() {
+    let one = Auth::start_in(Home::new(), quick).await;
+    let first = signed_by(&mut one.gateway()).await;
+    let two = beside(&one, |_| {}).await;
+    let mut feeds = [watch(&one).await, watch(&two).await];
+    let second = rotate(&one).await;
+    for feed in &mut feeds {
+        hears(feed, &HashSet::from([first.clone(), second.clone()]), None).await;
+    }
+    assert_eq!(revoke(&two, &first).await, second, "the upcoming one signs");
+    for feed in &mut feeds {
+        hears(feed, &HashSet::from([second.clone()]), Some(&first)).await;
+    }
+    let home = one.stop().await;
+    two.stop().await;
+    drop(home);
 }
 
 #[tokio::test]
