@@ -94,7 +94,7 @@ async fn follow(auth: &Auth) -> TokenVerifier {
 
 /// Waits until the verifier hears that this token is revoked.
 async fn check_becomes_revoked(verifier: &TokenVerifier, token: &VerifiedToken) {
-    let keys = token.revocation_keys().clone();
+    let keys = *token.revocation_keys();
     let mut subscription = verifier.revocations().unwrap().subscribe(keys);
     assert_eq!(soon(subscription.ended()).await, RevocationError::Revoked);
 }
