@@ -162,3 +162,22 @@ fn no_outage_is_a_401() {
         );
     }
 }
+
+#[test]
+fn only_what_was_refused_at_the_door_is_asked_again() {
+    let refused = |code, reason| chassis::status::status(code, reason, "no");
+    for (status, is_refused, is_asked_again) in [
+        (refused(Code::Unauthenticated, "TOKEN_INVALID"), true, true),
+        // A handler may have done half of its work.
+        (refused(Code::Unauthenticated, "TOKEN_ENDED"), false, false),
+        (refused(Code::Unauthenticated, "OTHER"), true, false),
+        (Status::unauthenticated("no"), true, false),
+        (refused(Code::Unavailable, "TOKEN_INVALID"), false, false),
+    ] {
+        assert_eq!(is_refused_token(&status), is_refused, "{status:?}");
+        assert_eq!(may_ask_again(&status), is_asked_again, "{status:?}");
+    }
+    let ended = from_upstream("cart", &refused(Code::Unauthenticated, "TOKEN_ENDED"));
+    assert_eq!(ended.status(), 503);
+    assert_eq!(ended.reason(), "AUTHORIZATION_ENDED");
+}
