@@ -174,3 +174,6 @@ fn report(what: &str, error: &StoreError) {
         "expired {what} were not dropped; the next round tries again"
     );
 }
+
+#[cfg(test)]
+mod tests;

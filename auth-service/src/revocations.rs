@@ -3,7 +3,7 @@
 //! Transactions that end sessions append to the log (`store`); from there it goes to
 //! whoever watches. What is told, to whom and in which order is pure: [`cursor`] is a
 //! place in the log, [`tail`] what everybody is told, [`watcher`] what one of them needs
-//! before that and instead of it. [`Hub`] runs them on the store, the clock and channels.
+//! before that and instead of it. `hub` runs them on the store, the clock and channels.
 
 pub mod cursor;
 pub mod entry;

@@ -10,7 +10,7 @@ use super::{Batch, Cursor, Head, LogId, Revocation};
 
 /// A heartbeat that waited longer than this for its watcher proves too little about the
 /// present, and the next one comes soon.
-pub const MAX_HEARTBEAT_AGE: Duration = Duration::from_millis(500);
+pub const MAX_HEARTBEAT_AGE: Duration = Duration::from_secs(1);
 
 /// Where a watcher wants to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
