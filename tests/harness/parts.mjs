@@ -4,16 +4,23 @@ import { spawnSync } from "node:child_process";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 
-import { ENVIRONMENT, PROGRAMS, Program, freePort, ready, temporaryDirectory } from "./processes.mjs";
+import { startFeed } from "./feed.mjs";
+import { ENVIRONMENT, PROGRAMS, Program, freePort, ready, run, temporaryDirectory } from "./processes.mjs";
 
 const PORTS = ["gateway", "gatewayOperations", "authGrpc", "authHttp", "authOperations", "cart",
   "cartOperations", "profile", "profileOperations"];
 
-/** Starts all four; `settings` may add lines to a program's file. */
-export async function startParts(settings = {}) {
+const WORKLOADS = ["gateway", "cart-service", "profile-service", "latchkey"];
+
+/**
+ * Starts all four. `settings` may add lines to a program's file, and `sets` gives it
+ * settings on its command line (`name=value`), which win over the file.
+ */
+export async function startParts(settings = {}, sets = () => ({})) {
   const dir = await temporaryDirectory();
   const ports = Object.fromEntries(await Promise.all(PORTS.map(async (name) => [name, await freePort()])));
-  makeWorkloadKey(dir);
+  for (const workload of WORKLOADS) makeWorkloadKey(dir, workload);
+  const overrides = await sets(ports);
   const files = settingsFiles(dir, ports);
   const programs = {};
   for (const [name, text] of Object.entries(files)) {
@@ -21,10 +28,19 @@ export async function startParts(settings = {}) {
     await writeFile(path.join(dir, `${name}.toml`), (settings[name] ?? "") + text);
   }
   const start = (name) => {
-    programs[name] = new Program(name, ["--config", path.join(dir, `${name}.toml`)]);
+    programs[name] = new Program(name.replace(/-2$/, ""), [
+      "--config", path.join(dir, `${name}.toml`),
+      ...(overrides[name] ?? []).flatMap((set) => ["--set", set]),
+    ]);
     return programs[name];
   };
-  const parts = { dir, ports, programs, start, stop: () => stopAll(programs, dir) };
+  const parts = {
+    dir, ports, programs, start,
+    /** What `latchkey …` prints, as the operator of this system. */
+    latchkey: (args, input) => run("latchkey", [...args, "--auth-address", `http://127.0.0.1:${ports.authGrpc}`,
+      "--workload-name", "latchkey", "--workload-key", path.join(dir, "latchkey.pem")], input),
+    stop: () => stopAll(programs, dir),
+  };
   try {
     Object.keys(files).forEach(start);
     await Promise.all([
@@ -45,9 +61,10 @@ async function stopAll(programs, dir) {
   await rm(dir, { recursive: true, force: true });
 }
 
-function makeWorkloadKey(dir) {
+function makeWorkloadKey(dir, workload) {
   const made = spawnSync(path.join(PROGRAMS, "latchkey"),
-    ["workload-key", path.join(dir, "gateway.pem"), "--public", path.join(dir, "gateway.jwk.json")], { encoding: "utf8", env: ENVIRONMENT });
+    ["workload-key", path.join(dir, `${workload}.pem`), "--public", path.join(dir, `${workload}.jwk.json`)],
+    { encoding: "utf8", env: ENVIRONMENT });
   if (made.status !== 0) throw new Error(`latchkey workload-key: ${made.error?.message ?? made.stderr}`);
 }
 
@@ -62,6 +79,16 @@ database = "${dir}/${name}/${port}.db"
 issuer = "${issuer}"
 audience = "${name}"
 jwks_url = "http://127.0.0.1:${ports.authHttp}/.well-known/jwks.json"
+saved_jwks = "${dir}/${name}/jwks.json"
+[tokens.revocations]
+auth_address = "http://127.0.0.1:${ports.authGrpc}"
+workload_name = "${name}"
+workload_key_file = "${dir}/${name}.pem"
+`;
+  const workload = (name, ...may) => `
+[workloads.${name}]
+public_key_file = "${dir}/${name}.jwk.json"
+may = ${JSON.stringify(may)}
 `;
   return {
     "auth-service": `
@@ -72,9 +99,10 @@ issuer = "${issuer}"
 audiences = ["cart-service", "profile-service"]
 database = "${dir}/auth-service/auth.db"
 key_encryption_key_file = "${dir}/auth-service/key-encryption-key"
-[workloads.gateway]
-public_key_file = "${dir}/gateway.jwk.json"
-may = ["accounts", "sessions", "exchange"]
+${workload("gateway", "accounts", "sessions", "exchange", "watch")}
+${workload("cart-service", "watch")}
+${workload("profile-service", "watch")}
+${workload("latchkey", "accounts", "sessions", "exchange", "operate")}
 `,
     "cart-service": service("cart-service", "cart"),
     "profile-service": service("profile-service", "profile"),
@@ -103,6 +131,7 @@ descriptors = "reflection"
 /** cart-service alone, with keys from `jwksUrl`: its only idea of who may come in. */
 export async function startCartService(issuer, jwksUrl) {
   const dir = await temporaryDirectory();
+  const feed = await startFeed();
   const [port, operations] = [await freePort(), await freePort()];
   const file = path.join(dir, "cart-service.toml");
   await writeFile(file, `
@@ -113,9 +142,17 @@ database = "${dir}/cart.db"
 issuer = "${issuer}"
 audience = "cart-service"
 jwks_url = "${jwksUrl}"
+saved_jwks = "${dir}/jwks.json"
+[tokens.revocations]
+auth_address = "${feed.address}"
+workload_key_file = "${dir}/workload.pem"
 `);
   const program = new Program("cart-service", ["--config", file]);
-  const service = { program, address: `127.0.0.1:${port}`, stop: () => stopAll({ program }, dir) };
+  const stop = async () => {
+    await stopAll({ program }, dir);
+    feed.stop();
+  };
+  const service = { program, address: `127.0.0.1:${port}`, stop };
   try {
     await ready(program, `127.0.0.1:${operations}`);
   } catch (error) {

@@ -121,19 +121,25 @@ export function ready(program, address) {
   });
 }
 
-/** What `latchkey token …` prints. */
-export async function token(dataDir, audience, who = ["--guest"], input = "") {
-  const child = spawn(path.join(PROGRAMS, "latchkey"), ["token", "--audience", audience, "--data-dir", dataDir, ...who],
-    { env: ENVIRONMENT });
+/** Runs a program to its end; what it printed. */
+export async function run(name, args, input = "") {
+  const child = spawn(path.join(PROGRAMS, name), args, { env: ENVIRONMENT });
   let out = "";
   let err = "";
   child.stdout.on("data", (chunk) => { out += chunk; });
   child.stderr.on("data", (chunk) => { err += chunk; });
+  // Whoever reads nothing may have ended already.
+  child.stdin.on("error", () => {});
   child.stdin.end(input);
   const code = await new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", resolve);
   });
-  if (code !== 0) throw new Error(`latchkey token ended with ${code}: ${err}`);
+  if (code !== 0) throw new Error(`${name} ${args.slice(0, 2).join(" ")} ended with ${code}: ${err}`);
   return out.trim();
+}
+
+/** What `latchkey token …` prints. */
+export function token(dataDir, audience, who = ["--guest"], input = "") {
+  return run("latchkey", ["token", "--audience", audience, "--data-dir", dataDir, ...who], input);
 }
