@@ -6,6 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::revocations::RevocationTarget;
+use crate::revocations::entry::ENTRY_LIFE;
 
 const PEOPLE: usize = 2;
 
@@ -48,6 +50,8 @@ struct Model {
     people: Vec<(Account, PasswordHash)>,
     ever: Vec<NewSession>,
     there: BTreeMap<SessionId, usize>,
+    /// What the log must say. What one step ends, it may say in any order.
+    revoked: Vec<SessionId>,
 }
 
 impl Model {
@@ -74,6 +78,7 @@ impl Model {
         for id in ids {
             assert!(self.there.remove(id).is_some(), "ended what was not there");
         }
+        self.revoked.extend(ids);
     }
 
     async fn apply(&mut self, store: &impl Store, step: Step) {
@@ -232,7 +237,15 @@ impl Model {
                 "ended a live one"
             );
         }
+        let revoked = self.revoked.len();
+        let outlived = |id: &SessionId| {
+            let session = &self.ever[self.there[id]].session;
+            let is_idle = session.expires_at < session.absolute_expires_at;
+            is_idle && session.expires_at > self.now - ENTRY_LIFE
+        };
+        let outlived: Vec<_> = ended.iter().copied().filter(outlived).collect();
         self.end(&ended);
+        self.revoked.splice(revoked.., outlived);
     }
 
     /// What the store says is what the model says, for every session there ever was.
@@ -253,6 +266,16 @@ impl Model {
             let list: Vec<_> = list.into_iter().map(|session| session.id).collect();
             assert_eq!(list, expected);
         }
+        let log = store.read_after(0, 1000).await.unwrap();
+        let logged = log.into_iter().map(|entry| match entry.target {
+            RevocationTarget::Session(id) => id,
+            other => panic!("no step revokes {other:?}"),
+        });
+        let mut logged: Vec<_> = logged.collect();
+        let mut revoked = self.revoked.clone();
+        logged.sort();
+        revoked.sort();
+        assert_eq!(logged, revoked);
     }
 }
 
@@ -262,6 +285,7 @@ async fn run(store: &impl Store, steps: Vec<Step>) {
         people: vec![],
         ever: vec![],
         there: BTreeMap::new(),
+        revoked: vec![],
     };
     for person in 0..PEOPLE {
         let (account, session) = registered(store, &format!("p{person}@example.com")).await;
