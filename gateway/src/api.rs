@@ -136,18 +136,10 @@ impl Call<'_> {
         // For a stream that fails after its first line.
         let (id, name) = (RequestId::current().unwrap_or_default(), upstream.clone());
         let last_line = move |error| call_problem(&name.name, error).to_json(id.as_str());
-        let (token, timeout) = (grant.token(), upstream.timeout);
-        let message = self.message.clone();
+        let (message, token) = (self.message.clone(), grant.token());
         let outcome = self
             .found
-            .call(
-                message,
-                token,
-                &self.headers,
-                timeout,
-                lease.over(),
-                last_line,
-            )
+            .call(message, token, &self.headers, lease.over(), last_line)
             .await;
         if let Err(CallError::Status(status)) = &outcome
             && error::is_refused_token(status)

@@ -19,6 +19,8 @@ const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCA
 const DEFAULT_AUTH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Nobody waits longer for a page.
 const DEFAULT_UPSTREAM_TIMEOUT: Duration = Duration::from_secs(10);
+/// Its token is renewed while it goes on, so the token is no reason to end it.
+const DEFAULT_STREAM_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// gRPC's own default for a received message.
 const DEFAULT_MAX_RESPONSE: usize = 4 * 1024 * 1024;
 
@@ -76,6 +78,8 @@ pub struct UpstreamSettings {
     pub descriptors: Source,
     /// The longest that one call may take.
     pub timeout: Duration,
+    /// The longest that one stream of answers may go on.
+    pub stream_timeout: Duration,
     /// The largest message that it may answer with.
     pub max_response_bytes: usize,
 }
@@ -196,6 +200,7 @@ impl UpstreamSettings {
             access,
             descriptors: Source::Reflection,
             timeout: DEFAULT_UPSTREAM_TIMEOUT,
+            stream_timeout: DEFAULT_STREAM_TIMEOUT,
             max_response_bytes: DEFAULT_MAX_RESPONSE,
         }
     }
@@ -212,6 +217,7 @@ impl UpstreamSettings {
             file => Source::File(file.into()),
         };
         let timeout = section.duration("timeout", DEFAULT_UPSTREAM_TIMEOUT);
+        let stream_timeout = section.duration("stream_timeout", DEFAULT_STREAM_TIMEOUT);
         let max_response_bytes = section.size("max_response", DEFAULT_MAX_RESPONSE);
         Some(Self {
             name: name.to_owned(),
@@ -220,6 +226,7 @@ impl UpstreamSettings {
             access: access?,
             descriptors,
             timeout,
+            stream_timeout,
             max_response_bytes,
         })
     }

@@ -300,6 +300,7 @@ fn connect_all(settings: &[UpstreamSettings]) -> Result<Vec<Connected>, ServeErr
                 access: settings.access,
                 channel: connect(&settings.name, &settings.address, settings.timeout)?,
                 timeout: settings.timeout,
+                stream_timeout: settings.stream_timeout,
                 max_response_bytes: settings.max_response_bytes,
             };
             Ok((Arc::new(upstream), settings.descriptors.clone()))

@@ -61,6 +61,9 @@ pub(crate) struct Upstream {
     pub(crate) channel: Channel,
     /// The longest that one call may take.
     pub(crate) timeout: Duration,
+    /// The longest that one stream of answers may go on. It holds a place among the
+    /// requests in flight all the while, so there is an end to it.
+    pub(crate) stream_timeout: Duration,
     /// The largest message it may answer with.
     pub(crate) max_response_bytes: usize,
 }

@@ -5,7 +5,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use axum::body::Body;
@@ -63,13 +62,13 @@ impl Found {
     /// none of the service's headers.
     ///
     /// `lease` says when a stream must end; other calls ask nothing of it. `problem` writes
-    /// the problem document that ends a stream after its first message. Dropping the future or the response's body cancels the call.
+    /// the problem document that ends a stream after its first message. Dropping the future
+    /// or the response's body cancels the call.
     pub(crate) async fn call(
         &self,
         RequestMessage(message): RequestMessage,
         token: &UpstreamToken,
         headers: &UpstreamRequestHeaders,
-        timeout: Duration,
         lease: impl Future<Output = Ended> + Send + 'static,
         problem: impl Fn(CallError) -> Bytes + Send + Unpin + 'static,
     ) -> Result<Response<Body>, CallError> {
@@ -81,6 +80,7 @@ impl Found {
             ..
         } = &*self.route;
         if *streaming {
+            let timeout = upstream.stream_timeout;
             let messages = upstream
                 .server_streaming(rpc.clone(), message, token, headers, timeout)
                 .await?;
@@ -89,7 +89,7 @@ impl Found {
             return Ok(response(NDJSON, Body::from_stream(lines)));
         }
         let message = upstream
-            .unary(rpc.clone(), message, token, headers, timeout)
+            .unary(rpc.clone(), message, token, headers, upstream.timeout)
             .await?;
         Ok(response(JSON, Body::from(transcoding.response(message)?)))
     }

@@ -16,6 +16,7 @@ pub(crate) fn upstream(name: &str) -> Arc<Upstream> {
         access: Access::Anyone,
         channel: Channel::from_static("http://127.0.0.1:1").connect_lazy(),
         timeout: Duration::from_secs(5),
+        stream_timeout: Duration::from_secs(5),
         max_response_bytes: 1 << 20,
     })
 }

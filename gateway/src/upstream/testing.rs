@@ -102,6 +102,7 @@ pub(crate) fn upstream(channel: Channel) -> Upstream {
         access: Access::Anyone,
         channel,
         timeout: Duration::from_secs(30),
+        stream_timeout: Duration::from_secs(30),
         max_response_bytes: 64 * 1024,
     }
 }

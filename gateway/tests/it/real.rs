@@ -84,7 +84,6 @@ impl Inside {
         let ticks = format!("http://{}", self.ticks);
         let mut upstream = UpstreamSettings::new("ticks", &ticks, ticks::AUDIENCE, Access::Guest);
         upstream.descriptors = Source::File(self.files.path().join("ticks.bin"));
-        upstream.timeout = Duration::from_secs(120);
         let key = self.files.path().join("gateway.pem");
         let mut config = gateway::Config {
             listen: nowhere_yet,

@@ -69,17 +69,9 @@ impl Library {
             CallError::Status(status) => format!("{{\"code\":{}}}", status.code() as i32).into(),
             other => format!("\"{other}\"").into(),
         };
-        let timeout = Duration::from_secs(30);
         let message = found.message(query, body.as_bytes()).unwrap();
         found
-            .call(
-                message,
-                &token,
-                &headers(),
-                timeout,
-                std::future::pending(),
-                problem,
-            )
+            .call(message, &token, &headers(), std::future::pending(), problem)
             .await
     }
 
@@ -252,7 +244,7 @@ async fn lines_come_as_messages_do() {
             .starts_with(b"{\"id\":\"2\"")
     );
     drop(lines);
-    tokio::time::timeout(Duration::from_secs(30), send.closed())
+    tokio::time::timeout(std::time::Duration::from_secs(30), send.closed())
         .await
         .unwrap();
 }
