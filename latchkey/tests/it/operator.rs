@@ -25,6 +25,14 @@ fn claim(token: &str, name: &str) -> String {
     part(token, 1)[name].as_str().unwrap().to_owned()
 }
 
+/// How many lines the cart has of whoever has this cookie.
+async fn lines(latchkey: &Latchkey, cookie: &str) -> usize {
+    let cart = latchkey.browse("GET /api/cart", cookie, "").await;
+    assert_eq!(cart.status, 200, "{}", cart.body);
+    let lines = &cart.json()["lines"];
+    lines.as_array().map_or(0, Vec::len)
+}
+
 #[track_caller]
 fn check_fails(outcome: &Outcome, code: i32, says: &str) {
     assert_eq!(outcome.code, Some(code), "{outcome:?}");
@@ -123,8 +131,10 @@ async fn a_disabled_account_is_signed_out_and_stays_out() {
         .await;
     assert_eq!(registered.status, 201, "{}", registered.body);
     let cookie = registered.cookie();
-    let cart = latchkey.browse("GET /api/cart", &cookie, "").await;
-    assert_eq!(cart.status, 200, "{}", cart.body);
+    let item = r#"{"sku":"brass-key","quantity":2}"#;
+    let added = latchkey.browse("POST /api/cart/items", &cookie, item).await;
+    assert_eq!(added.status, 200, "{}", added.body);
+    assert_eq!(lines(&latchkey, &cookie).await, 1);
     let subject = registered.json()["user"]["subject"]
         .as_str()
         .unwrap()
@@ -141,6 +151,8 @@ async fn a_disabled_account_is_signed_out_and_stays_out() {
         (session.json()["authenticated"] == false).then_some(())
     })
     .await;
+    // Nor is the token used that the gateway had cached.
+    assert_eq!(lines(&latchkey, &cookie).await, 0);
     let wrong = CREDENTIALS.replace("battery", "staple");
     let wrong = latchkey.browse("POST /auth/login", "", &wrong).await;
     let right = latchkey.browse("POST /auth/login", "", CREDENTIALS).await;
@@ -151,8 +163,7 @@ async fn a_disabled_account_is_signed_out_and_stays_out() {
     assert_eq!(enabled, format!("{subject} may sign in"));
     let back = latchkey.browse("POST /auth/login", "", CREDENTIALS).await;
     assert_eq!(back.status, 200, "{}", back.body);
-    let cart = latchkey.browse("GET /api/cart", &back.cookie(), "").await;
-    assert_eq!(cart.status, 200, "{}", cart.body);
+    assert_eq!(lines(&latchkey, &back.cookie()).await, 1);
     let nobody = ["accounts", "disable", "--email", "nobody@example.com"];
     check_fails(&latchkey.run(&nobody), 3, "ACCOUNT_NOT_FOUND");
 }
