@@ -181,7 +181,8 @@ impl World {
         refused
     }
 
-    /// Disables an account, which nothing in the product does yet.
+    /// Disables an account and leaves its sessions, so that what looks at the account
+    /// itself shows.
     pub(crate) async fn disable(&self, account: &Account) {
         let disabled = sqlx::query("UPDATE accounts SET disabled_at = 1 WHERE subject = ?")
             .bind(account.subject.as_str())
