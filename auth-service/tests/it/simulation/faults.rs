@@ -179,6 +179,8 @@ impl World {
 
     fn burst(&mut self) {
         self.count("burst of revocations", 0);
+        // Whoever is a little slow is dropped and comes again.
+        self.disturb_everybody();
         let nobody = self.people.len();
         for at in 0..BURST {
             let session = self.database.sign_in(nobody, &mut self.rng);
@@ -199,6 +201,7 @@ impl World {
             Broken::Instance(instance) => {
                 self.disturb_everybody();
                 self.instances[instance].restart();
+                self.publish(instance);
             }
             Broken::Database(instance) => {
                 self.disturb_everybody();

@@ -163,7 +163,7 @@ impl World {
 
     /// A token that somebody kept is shown again.
     pub(super) fn replay(&mut self) {
-        self.again_within(100, 700, Event::Replay);
+        self.again_within(150, 850, Event::Replay);
         let issued = self.referee.tokens.len();
         if issued == 0 {
             return;
@@ -213,10 +213,8 @@ impl World {
                 self.people[person].session = None;
             }
             86..94 => self.disable(person),
-            _ if self.time < MENDED => {
-                if self.database.revoke_active_key(self.time) {
-                    self.count("key revoked", self.database.active());
-                }
+            _ if self.time < MENDED && self.database.revoke_active_key(self.time) => {
+                self.count("key revoked", self.database.active());
             }
             _ => {}
         }
