@@ -29,6 +29,11 @@ impl Answer {
         Ok(line.split(';').next().unwrap_or_default().to_owned())
     }
 
+    /// The body as text.
+    pub(crate) fn body(&self) -> &str {
+        &self.body
+    }
+
     /// The body as JSON.
     pub(crate) fn json(&self) -> anyhow::Result<serde_json::Value> {
         Ok(serde_json::from_str(&self.body)?)

@@ -1,24 +1,18 @@
 //! The same answer three ways: through the gateway with a session, through a
 //! gateway that asks for none, and through a bare axum → tonic pair.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr},
-    path::Path,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use tokio::{
-    net::TcpListener,
-    process::{Child, Command},
-};
+use tokio::process::Child;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     client,
     load::{self, Round, Target},
-    roles::Role,
+    processes::{free_addresses, machine, start},
+    roles::{Role, Upstream},
 };
 
 /// What to measure with.
@@ -42,25 +36,25 @@ impl Hop {
         let stage = Stage::set(dir.path()).await?;
         let length = Duration::from_secs(self.seconds);
         let connections = usize::from(self.connections);
+        let drive = async |target, length| {
+            load::drive(target, connections, length, &CancellationToken::new()).await
+        };
         for target in &stage.targets {
             // Connections, caches and the allocator warm up outside the figures.
-            load::drive(target, connections, Duration::from_secs(1)).await?;
+            drive(target, Duration::from_secs(1)).await?;
         }
         let mut seen: Vec<Vec<Round>> = stage.targets.iter().map(|_| Vec::new()).collect();
         for _ in 0..self.rounds {
             for (target, rounds) in stage.targets.iter().zip(&mut seen) {
-                rounds.push(load::drive(target, connections, length).await?);
+                rounds.push(drive(target, length).await?);
             }
         }
         println!(
-            "{} connections, {} rounds of {} s each, processors: {}, load average: {}",
+            "{} connections, {} rounds of {} s each, {}",
             self.connections,
             self.rounds,
             self.seconds,
-            std::thread::available_parallelism()?,
-            fs::read_to_string("/proc/loadavg")
-                .unwrap_or_default()
-                .trim(),
+            machine()?,
         );
         print_table(&stage.targets, seen);
         Ok(())
@@ -127,27 +121,26 @@ impl Stage {
     async fn set(dir: &Path) -> anyhow::Result<Self> {
         let [auth, jwks, profile, bare_profile, gateway, anyone, bare] = free_addresses().await?;
         let data = dir.to_path_buf();
-        let database = dir.join("profile.db");
-        let key = dir.join("gateway.pem");
 
         let mut processes = vec![start(&Role::Auth {
             grpc: auth,
             http: jwks,
-            data,
+            data: data.clone(),
         })?];
         client::wait_for(jwks.port(), "/.well-known/jwks.json").await?;
         let role = Role::Profile {
             listen: profile,
+            auth,
             jwks,
-            database: database.clone(),
+            data: data.clone(),
         };
         processes.push(start(&role)?);
         let role = Role::Gateway {
             listen: gateway,
             auth,
-            profile,
+            upstreams: vec![Upstream::profile(profile)],
             anyone: false,
-            key: key.clone(),
+            data: data.clone(),
         };
         processes.push(start(&role)?);
         client::wait_for(gateway.port(), "/api/profile").await?;
@@ -155,15 +148,15 @@ impl Stage {
         let (cookie, subject) = sign_up(gateway.port()).await?;
         processes.push(start(&Role::BareProfile {
             listen: bare_profile,
-            database,
+            data: data.clone(),
             subject,
         })?);
         let role = Role::Gateway {
             listen: anyone,
             auth,
-            profile: bare_profile,
+            upstreams: vec![Upstream::profile(bare_profile)],
             anyone: true,
-            key,
+            data,
         };
         processes.push(start(&role)?);
         processes.push(start(&Role::BareGateway {
@@ -223,28 +216,4 @@ async fn check_same_answer(targets: &[Target], cookie: &str) -> anyhow::Result<(
         "answers differ: {answers:?}"
     );
     Ok(())
-}
-
-fn start(role: &Role) -> anyhow::Result<Child> {
-    let process = Command::new(std::env::current_exe()?)
-        .args(["role", &serde_json::to_string(role)?])
-        .kill_on_drop(true)
-        .spawn()?;
-    Ok(process)
-}
-
-/// Addresses that were free a moment ago.
-async fn free_addresses<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
-    let mut listeners = Vec::with_capacity(N);
-    for _ in 0..N {
-        listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?);
-    }
-    let addresses: Vec<SocketAddr> = listeners
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<Result<_, _>>()?;
-    addresses
-        .try_into()
-        .ok()
-        .context("as many addresses as listeners")
 }

@@ -7,6 +7,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -14,11 +15,17 @@ use anyhow::{Context, bail, ensure};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    runtime,
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 
 /// Largest answer head and body that a target may give.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// The status that has no body.
+const NO_CONTENT: u16 = 204;
+/// Load that nobody stops ends by itself.
+const LONGEST_LOAD: Duration = Duration::from_secs(15 * 60);
 
 /// One thing to measure.
 #[derive(Clone, Debug)]
@@ -72,7 +79,7 @@ impl Round {
     }
 }
 
-/// Drives `connections` connections against `target` for about `length`.
+/// Drives `connections` connections against `target` for about `length`, or until `stop`.
 ///
 /// # Errors
 /// Any answer but 200, or a connection that breaks: a benchmark of errors is none.
@@ -80,6 +87,7 @@ pub(crate) async fn drive(
     target: &Target,
     connections: usize,
     length: Duration,
+    stop: &CancellationToken,
 ) -> anyhow::Result<Round> {
     ensure!(
         target.address.ip().is_loopback(),
@@ -89,8 +97,8 @@ pub(crate) async fn drive(
     let end = started + length;
     let mut tasks = JoinSet::new();
     for _ in 0..connections {
-        let target = target.clone();
-        tasks.spawn(async move { drive_one(&target, end).await });
+        let (target, stop) = (target.clone(), stop.clone());
+        tasks.spawn(async move { drive_one(&target, end, &stop).await });
     }
     let mut round = Round::default();
     while let Some(latencies) = tasks.join_next().await {
@@ -102,58 +110,155 @@ pub(crate) async fn drive(
     Ok(round)
 }
 
-async fn drive_one(target: &Target, end: Instant) -> anyhow::Result<Vec<u32>> {
-    let mut stream = TcpStream::connect(target.address).await?;
-    stream.set_nodelay(true)?;
+async fn drive_one(
+    target: &Target,
+    end: Instant,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<u32>> {
+    let mut connection = Connection::open(target.address).await?;
     let mut latencies = Vec::with_capacity(64 * 1024);
-    let mut buffer = Vec::with_capacity(8 * 1024);
     loop {
         let sent = Instant::now();
-        if sent >= end {
+        if sent >= end || stop.is_cancelled() {
             return Ok(latencies);
         }
-        stream.write_all(&target.request).await?;
-        read_answer(&mut stream, &mut buffer).await?;
+        let status = connection.ask(&target.request).await?.status;
+        ensure!(status == 200, "answered {status}");
         latencies.push(sent.elapsed().as_micros().try_into().unwrap_or(u32::MAX));
     }
 }
 
-async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> anyhow::Result<()> {
-    buffer.clear();
-    loop {
-        if let Some(length) = answer_length(buffer)? {
-            if buffer.len() == length {
-                return Ok(());
-            }
-            ensure!(buffer.len() < length, "bytes after the answer");
-        }
-        ensure!(
-            buffer.len() <= MAX_ANSWER_BYTES,
-            "an answer of more than {MAX_ANSWER_BYTES} bytes"
-        );
-        if stream.read_buf(buffer).await? == 0 {
-            bail!("the connection was closed");
+/// Load beside a measurement, on threads of its own so that the measuring side does not
+/// wait behind it for anything but the processors.
+pub(crate) struct Background {
+    stop: CancellationToken,
+    thread: JoinHandle<anyhow::Result<Round>>,
+}
+
+impl Background {
+    /// Drives each target with as many connections, until it is stopped.
+    pub(crate) fn start(targets: Vec<Target>, connections: usize) -> Self {
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?
+                .block_on(drive_all(targets, connections, stopped))
+        });
+        Self { stop, thread }
+    }
+
+    /// What all targets together answered.
+    pub(crate) fn stop(self) -> anyhow::Result<Round> {
+        self.stop.cancel();
+        match self.thread.join() {
+            Ok(round) => round,
+            Err(_) => bail!("the load generator panicked"),
         }
     }
 }
 
-/// The length of the whole answer, once its head is there.
-fn answer_length(answer: &[u8]) -> anyhow::Result<Option<usize>> {
-    let Some(head_end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
+async fn drive_all(
+    targets: Vec<Target>,
+    connections: usize,
+    stop: CancellationToken,
+) -> anyhow::Result<Round> {
+    let mut drives = JoinSet::new();
+    for target in targets {
+        let stop = stop.clone();
+        drives.spawn(async move { drive(&target, connections, LONGEST_LOAD, &stop).await });
+    }
+    let mut all = Round::default();
+    while let Some(round) = drives.join_next().await {
+        let round = round??;
+        all.answered += round.answered;
+        all.elapsed = all.elapsed.max(round.elapsed);
+        all.latencies_us.extend(round.latencies_us);
+    }
+    Ok(all)
+}
+
+/// A connection that stays open between requests.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// What came back.
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) body: &'a [u8],
+}
+
+impl Connection {
+    /// Connects.
+    pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let buffer = Vec::with_capacity(8 * 1024);
+        Ok(Self { stream, buffer })
+    }
+
+    /// Sends a whole request and waits for the whole answer.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
+        self.stream.write_all(request).await?;
+        self.buffer.clear();
+        loop {
+            if let Some(head) = read_head(&self.buffer)? {
+                let length = head.length + head.body;
+                ensure!(self.buffer.len() <= length, "bytes after the answer");
+                if self.buffer.len() == length {
+                    return Ok(Answer {
+                        status: head.status,
+                        body: &self.buffer[head.length..],
+                    });
+                }
+            }
+            ensure!(
+                self.buffer.len() <= MAX_ANSWER_BYTES,
+                "an answer of more than {MAX_ANSWER_BYTES} bytes"
+            );
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                bail!("the connection was closed");
+            }
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    status: u16,
+    /// Its own bytes, with the empty line.
+    length: usize,
+    /// The bytes that follow it.
+    body: usize,
+}
+
+/// The head of an answer, once all of it is there.
+fn read_head(answer: &[u8]) -> anyhow::Result<Option<Head>> {
+    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Ok(None);
     };
-    let head = std::str::from_utf8(&answer[..head_end])?;
-    let mut lines = head.split("\r\n");
+    let mut lines = std::str::from_utf8(&answer[..end])?.split("\r\n");
     let status = lines.next().unwrap_or_default();
-    ensure!(status.starts_with("HTTP/1.1 200"), "answered {status:?}");
-    let body: usize = lines
+    let status: u16 = status
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..3)?.parse().ok())
+        .with_context(|| format!("answered {status:?}"))?;
+    let body = lines
         .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .context("an answer without content-length")?
-        .1
-        .trim()
-        .parse()?;
-    Ok(Some(head_end + 4 + body))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let body = match body {
+        Some((_, length)) => length.trim().parse()?,
+        None if status == NO_CONTENT => 0,
+        None => bail!("an answer without content-length"),
+    };
+    Ok(Some(Head {
+        status,
+        length: end + 4,
+        body,
+    }))
 }
 
 #[cfg(test)]
@@ -162,17 +267,23 @@ mod tests {
 
     #[test]
     fn knows_when_an_answer_is_whole() {
-        assert_eq!(
-            answer_length(b"HTTP/1.1 200 OK\r\nContent-Le").unwrap(),
-            None
-        );
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
-        assert_eq!(answer_length(answer).unwrap(), Some(answer.len()));
+        assert_eq!(read_head(b"HTTP/1.1 200 OK\r\nContent-Le").unwrap(), None);
+        let head = read_head(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").unwrap();
+        let (status, length, body) = (200, 38, 2);
+        let expected = Head {
+            status,
+            length,
+            body,
+        };
+        assert_eq!(head, Some(expected));
+        let head = read_head(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        assert_eq!(head.unwrap().body, 0);
     }
 
     #[test]
-    fn counts_nothing_but_200() {
-        assert!(answer_length(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").is_err());
+    fn takes_no_answer_of_unknown_length() {
+        assert!(read_head(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+        assert!(read_head(b"SSH-2.0\r\n\r\n").is_err());
     }
 
     #[test]

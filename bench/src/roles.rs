@@ -1,17 +1,24 @@
 //! The processes that are measured: Latchkey's own, configured as anybody would,
 //! and the bare pair that they are held against.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use auth_service::{
     KeyEncryptionKeySource,
     jwks::PublicJwk,
+    limits::Quota,
     workload::{Permission, WorkloadSettings},
 };
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use chassis::{
-    SystemClock, grpc, shutdown, sqlite, telemetry, verifier::TokenSettings, workload::WorkloadKey,
+    SystemClock, grpc, revocations::RevocationSettings, shutdown, sqlite, telemetry,
+    verifier::TokenSettings, workload::WorkloadKey,
 };
 use gateway::config::{Access, UpstreamSettings};
 use proto::profile::v1::{
@@ -24,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, transport::Channel};
 
-/// One process.
+/// One process. `data` is the directory that all of them keep their files in.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) enum Role {
     /// The auth service.
@@ -36,21 +43,29 @@ pub(crate) enum Role {
     /// The profile service.
     Profile {
         listen: SocketAddr,
+        auth: SocketAddr,
         jwks: SocketAddr,
-        database: PathBuf,
+        data: PathBuf,
     },
-    /// A gateway in front of one profile service.
+    /// The cart service.
+    Cart {
+        listen: SocketAddr,
+        auth: SocketAddr,
+        jwks: SocketAddr,
+        data: PathBuf,
+    },
+    /// A gateway in front of some services.
     Gateway {
         listen: SocketAddr,
         auth: SocketAddr,
-        profile: SocketAddr,
+        upstreams: Vec<Upstream>,
         anyone: bool,
-        key: PathBuf,
+        data: PathBuf,
     },
     /// A tonic service that answers with the same row and asks nobody for a token.
     BareProfile {
         listen: SocketAddr,
-        database: PathBuf,
+        data: PathBuf,
         subject: String,
     },
     /// An axum server that calls the bare service, and nothing else.
@@ -60,13 +75,42 @@ pub(crate) enum Role {
     },
 }
 
+/// A service behind a gateway.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Upstream {
+    name: String,
+    audience: String,
+    address: SocketAddr,
+}
+
+impl Upstream {
+    /// The profile service, or what stands in its place.
+    pub(crate) fn profile(address: SocketAddr) -> Self {
+        Self {
+            name: "profile".to_owned(),
+            audience: profile_service::AUDIENCE.to_owned(),
+            address,
+        }
+    }
+
+    /// The cart service.
+    pub(crate) fn cart(address: SocketAddr) -> Self {
+        Self {
+            name: "cart".to_owned(),
+            audience: cart_service::AUDIENCE.to_owned(),
+            address,
+        }
+    }
+}
+
 /// Reads a role from the command line.
 pub(crate) fn parse(json: &str) -> Result<Role, serde_json::Error> {
     serde_json::from_str(json)
 }
 
-const ISSUER: &str = "http://localhost:8081";
-const AUDIENCE: &str = "profile-service";
+pub(crate) const ISSUER: &str = "http://localhost:8081";
+/// The measuring program's own name among the auth service's workloads.
+pub(crate) const MEASURER: &str = "bench";
 
 impl Role {
     /// Serves until the process is told to stop.
@@ -77,31 +121,38 @@ impl Role {
         };
         telemetry::init("bench", &settings)?;
         match self {
-            Self::Auth { grpc, http, data } => auth(grpc, http, data).await,
+            Self::Auth { grpc, http, data } => auth(grpc, http, &data).await,
             Self::Profile {
                 listen,
+                auth,
                 jwks,
-                database,
-            } => profile(listen, jwks, database).await,
+                data,
+            } => profile(listen, auth, jwks, &data).await,
+            Self::Cart {
+                listen,
+                auth,
+                jwks,
+                data,
+            } => cart(listen, auth, jwks, &data).await,
             Self::Gateway {
                 listen,
                 auth,
-                profile,
+                upstreams,
                 anyone,
-                key,
+                data,
             } => {
                 let access = if anyone {
                     Access::Anyone
                 } else {
                     Access::Guest
                 };
-                gateway(listen, auth, profile, access, key).await
+                gateway(listen, auth, upstreams, access, &data).await
             }
             Self::BareProfile {
                 listen,
-                database,
+                data,
                 subject,
-            } => bare_profile(listen, database, subject).await,
+            } => bare_profile(listen, &data, subject).await,
             Self::BareGateway { listen, profile } => bare_gateway(listen, profile).await,
         }
     }
@@ -110,28 +161,39 @@ impl Role {
 /// Operations ports are not measured; any free one will do.
 const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
-async fn auth(grpc: SocketAddr, http: SocketAddr, data: PathBuf) -> anyhow::Result<()> {
-    let key = WorkloadKey::load_or_create(&data.join("gateway.pem"))?;
-    let workload = WorkloadSettings {
-        name: "gateway".to_owned(),
-        public_key: PublicJwk::from_json(&key.public_jwk())?,
-        may: vec![
-            Permission::Accounts,
-            Permission::Sessions,
-            Permission::Exchange,
-        ],
-    };
-    let config = auth_service::Config {
+/// Where a workload's private key is.
+pub(crate) fn key_file(data: &Path, workload: &str) -> PathBuf {
+    data.join(format!("{workload}.pem"))
+}
+
+/// Where the auth service keeps its rows.
+pub(crate) fn auth_database(data: &Path) -> PathBuf {
+    data.join("auth.db")
+}
+
+async fn auth(grpc: SocketAddr, http: SocketAddr, data: &Path) -> anyhow::Result<()> {
+    use Permission::{Accounts, Exchange, Sessions, Watch};
+    let workloads = [
+        ("gateway", vec![Accounts, Sessions, Exchange, Watch]),
+        (profile_service::AUDIENCE, vec![Watch]),
+        (cart_service::AUDIENCE, vec![Watch]),
+        (MEASURER, vec![Sessions, Exchange, Watch]),
+    ];
+    let workloads = workloads.map(|(name, may)| workload(data, name, may));
+    let mut config = auth_service::Config {
         grpc_listen: grpc,
         http_listen: http,
         operations_listen: ANY.into(),
         issuer: ISSUER.to_owned(),
-        workloads: vec![workload],
+        workloads: workloads.into_iter().collect::<Result<_, _>>()?,
         ..auth_service::Config::new(
-            data.join("auth.db"),
+            auth_database(data),
             KeyEncryptionKeySource::File(data.join("key-encryption-key")),
         )
     };
+    // All guests and all connections come from one address here.
+    config.limits.guest = Quota::new(1_000_000, Duration::from_millis(1));
+    allow_one_address(&mut config.grpc.http);
     let listeners = auth_service::Listeners::bind(&config).await?;
     Ok(auth_service::serve(
         config,
@@ -142,12 +204,31 @@ async fn auth(grpc: SocketAddr, http: SocketAddr, data: PathBuf) -> anyhow::Resu
     .await?)
 }
 
-async fn profile(listen: SocketAddr, jwks: SocketAddr, database: PathBuf) -> anyhow::Result<()> {
-    let jwks_url = format!("http://{jwks}/.well-known/jwks.json");
+fn workload(data: &Path, name: &str, may: Vec<Permission>) -> anyhow::Result<WorkloadSettings> {
+    let key = WorkloadKey::load_or_create(&key_file(data, name))?;
+    Ok(WorkloadSettings {
+        name: name.to_owned(),
+        public_key: PublicJwk::from_json(&key.public_jwk())?,
+        may,
+    })
+}
+
+fn allow_one_address(limits: &mut chassis::http::Limits) {
+    limits.max_connections = limits.max_connections.max(4096);
+    limits.max_connections_per_address = limits.max_connections;
+}
+
+async fn profile(
+    listen: SocketAddr,
+    auth: SocketAddr,
+    jwks: SocketAddr,
+    data: &Path,
+) -> anyhow::Result<()> {
+    let tokens = tokens(profile_service::AUDIENCE, auth, jwks, data)?;
     let config = profile_service::Config {
         listen,
         operations_listen: ANY.into(),
-        ..profile_service::Config::new(database, TokenSettings::new(ISSUER, AUDIENCE, &jwks_url)?)
+        ..profile_service::Config::new(profile_database(data), tokens)
     };
     let listeners = profile_service::Listeners::bind(&config).await?;
     Ok(profile_service::serve(
@@ -159,22 +240,71 @@ async fn profile(listen: SocketAddr, jwks: SocketAddr, database: PathBuf) -> any
     .await?)
 }
 
+async fn cart(
+    listen: SocketAddr,
+    auth: SocketAddr,
+    jwks: SocketAddr,
+    data: &Path,
+) -> anyhow::Result<()> {
+    let tokens = tokens(cart_service::AUDIENCE, auth, jwks, data)?;
+    let config = cart_service::Config {
+        listen,
+        operations_listen: ANY.into(),
+        ..cart_service::Config::new(data.join("cart.db"), tokens)
+    };
+    let listeners = cart_service::Listeners::bind(&config).await?;
+    Ok(cart_service::serve(
+        config,
+        listeners,
+        Arc::new(SystemClock),
+        shutdown::on_signal(),
+    )
+    .await?)
+}
+
+fn tokens(
+    audience: &str,
+    auth: SocketAddr,
+    jwks: SocketAddr,
+    data: &Path,
+) -> anyhow::Result<TokenSettings> {
+    let revocations = RevocationSettings::new(
+        &format!("http://{auth}"),
+        audience,
+        key_file(data, audience),
+    );
+    Ok(TokenSettings::new(
+        ISSUER,
+        audience,
+        &format!("http://{jwks}/.well-known/jwks.json"),
+        data.join(format!("{audience}.jwks.json")),
+        revocations,
+    )?)
+}
+
+fn profile_database(data: &Path) -> PathBuf {
+    data.join("profile.db")
+}
+
 async fn gateway(
     listen: SocketAddr,
     auth: SocketAddr,
-    profile: SocketAddr,
+    upstreams: Vec<Upstream>,
     access: Access,
-    key: PathBuf,
+    data: &Path,
 ) -> anyhow::Result<()> {
-    let upstream = UpstreamSettings::new("profile", &format!("http://{profile}"), AUDIENCE, access);
+    let upstreams = upstreams.into_iter().map(|upstream| {
+        let address = format!("http://{}", upstream.address);
+        UpstreamSettings::new(&upstream.name, &address, &upstream.audience, access)
+    });
     let mut config = gateway::Config {
         listen,
         operations_listen: ANY.into(),
-        upstreams: vec![upstream],
-        ..gateway::Config::new(&format!("http://{auth}"), key)
+        upstreams: upstreams.collect(),
+        ..gateway::Config::new(&format!("http://{auth}"), key_file(data, "gateway"))
     };
     // All load comes from one address here.
-    config.limits.http.max_connections_per_address = config.limits.http.max_connections;
+    allow_one_address(&mut config.limits.http);
     let listeners = gateway::Listeners::bind(&config).await?;
     Ok(gateway::serve(
         config,
@@ -229,12 +359,8 @@ impl ProfileService for BareProfile {
     }
 }
 
-async fn bare_profile(
-    listen: SocketAddr,
-    database: PathBuf,
-    subject: String,
-) -> anyhow::Result<()> {
-    let database = sqlite::open(&database).await?;
+async fn bare_profile(listen: SocketAddr, data: &Path, subject: String) -> anyhow::Result<()> {
+    let database = sqlite::open(&profile_database(data)).await?;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .build_v1()?;
