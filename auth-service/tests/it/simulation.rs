@@ -73,7 +73,10 @@ fn every_deliberate_mistake_is_found() {
     for sabotage in Sabotage::ALL {
         let found = (0..SEEDS_TO_A_MISTAKE).find_map(|seed| {
             let (outcome, _) = world::run(seed, Some(sabotage));
-            outcome.err().map(|violation| (seed, violation))
+            let violation = outcome.err()?;
+            violation
+                .contains(sabotage.harm())
+                .then_some((seed, violation))
         });
         let (seed, violation) = found.unwrap_or_else(|| panic!("nobody noticed {sabotage:?}"));
         println!("{sabotage:?}: seed {seed}: {violation}");

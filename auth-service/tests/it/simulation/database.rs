@@ -80,6 +80,7 @@ pub(super) struct Database {
     pub(super) clock_offset_s: i64,
     /// When somebody last put it there.
     pub(super) clock_set_at: Option<Millis>,
+    clock_sets: Vec<Millis>,
     /// The latest time that was noted: what was issued then is alive for longer than a
     /// clock that was set back makes believe.
     latest_s: i64,
@@ -105,6 +106,7 @@ impl Database {
             versions: vec![BTreeSet::new()],
             clock_offset_s: 0,
             clock_set_at: None,
+            clock_sets: Vec::new(),
             latest_s: START,
         };
         database.publish();
@@ -118,6 +120,18 @@ impl Database {
 
     pub(super) fn now_s(&self, time: Millis) -> i64 {
         self.now(time).as_second()
+    }
+
+    /// Somebody sets it.
+    pub(super) fn step_clock(&mut self, by_s: i64, time: Millis) {
+        self.clock_offset_s += by_s;
+        self.clock_set_at = Some(time);
+        self.clock_sets.push(time);
+    }
+
+    /// How often that was done from a moment on.
+    pub(super) fn clock_sets_since(&self, time: Millis) -> usize {
+        self.clock_sets.iter().filter(|at| **at >= time).count()
     }
 
     pub(super) fn log_head(&self) -> Head {

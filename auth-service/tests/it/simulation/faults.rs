@@ -160,8 +160,8 @@ impl World {
         };
         self.count(name, 0);
         self.disturb_everybody();
-        self.database.clock_offset_s += if forwards { HOUR_S } else { -HOUR_S };
-        self.database.clock_set_at = Some(self.time);
+        let by_s = if forwards { HOUR_S } else { -HOUR_S };
+        self.database.step_clock(by_s, self.time);
     }
 
     fn move_log(&mut self) {

@@ -265,7 +265,12 @@ impl World {
             .as_ref()
             .and_then(|message| message.event.as_ref());
         match told {
-            Some(Message::Opening(_)) => node.ledger.opened_at = Some(packet.as_of),
+            Some(Message::Opening(opening)) => {
+                node.ledger.opened_at = Some(packet.as_of);
+                if opening.after_seq == 0 {
+                    node.ledger.snapshot_at = Some(packet.as_of);
+                }
+            }
             Some(Message::KeySet(_)) => node.ledger.keys = keys,
             _ => {}
         }

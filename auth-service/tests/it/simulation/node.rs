@@ -51,7 +51,6 @@ pub(super) struct Node {
     pub(super) on_stale: OnStale,
     /// Counts its starts.
     pub(super) life: u64,
-    pub(super) started_at: Millis,
     pub(super) is_paused: bool,
     pub(super) connection: Option<usize>,
     pub(super) failures: u32,
@@ -73,6 +72,8 @@ pub(super) struct Node {
 pub(super) struct Ledger {
     /// When its last opening was sent.
     pub(super) opened_at: Option<Millis>,
+    /// When its last snapshot began to be sent.
+    pub(super) snapshot_at: Option<Millis>,
     /// It must know all that was revoked before.
     pub(super) proof_at: Option<Millis>,
     pub(super) keys: BTreeSet<usize>,
@@ -98,7 +99,6 @@ impl Node {
             audience,
             on_stale,
             life: 0,
-            started_at: 0,
             is_paused: false,
             connection: None,
             failures: 0,
@@ -123,7 +123,6 @@ impl Node {
         let (life, offset_s) = (self.life + 1, self.clock_offset_s);
         *self = Self::new(self.audience, self.on_stale);
         self.life = life;
-        self.started_at = time;
         self.heard_at = time;
         self.synced_at = time;
         self.clock.set(true_time(time));

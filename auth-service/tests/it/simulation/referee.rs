@@ -138,11 +138,12 @@ impl Referee {
             return Some("served an expired token");
         }
         let revoked_at = token.revoked_at(database)?;
-        // A follower that starts while the issuer's clock is ahead takes for over what is
-        // not. That much is not promised: the clock is wrong, the follower restarts and the
-        // clock is put right, all within the life of one token.
-        let was_misled = database.clock_set_at >= Some(node.started_at);
-        if was_misled && node.started_at > token.issued_at {
+        // What was over by a clock that was ahead may be alive when that is put right. A
+        // follower that had the entry keeps it. One that takes a snapshot meanwhile may not
+        // get it: the clock set twice and a restart, all within the life of one token, is
+        // more than is promised.
+        let took_snapshot = node.ledger.snapshot_at > Some(token.issued_at);
+        if took_snapshot && database.clock_sets_since(token.issued_at) > 1 {
             return None;
         }
         if node.ledger.proof_at.is_some_and(|proof| revoked_at < proof) {

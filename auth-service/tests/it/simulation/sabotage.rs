@@ -38,6 +38,14 @@ impl Sabotage {
         Self::DroppedEarly,
     ];
 
+    /// What must come of it.
+    pub(super) fn harm(self) -> &'static str {
+        match self {
+            Self::IssuerTimeIgnored => "refused a good token",
+            _ => "served what",
+        }
+    }
+
     /// Spoils a message on its way to a follower that was told the log through `applied`
     /// and whose wall clock shows `wall_us`. `None`: it is lost.
     pub(super) fn spoil(

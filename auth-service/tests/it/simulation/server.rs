@@ -250,7 +250,9 @@ impl Connection {
             }
             return Some(Next::Message(Event::Batch(wire(&batch)), time));
         }
-        self.hole_from_us = None;
+        if !is_keys {
+            self.hole_from_us = None;
+        }
         self.pass_on(database, time)
     }
 
