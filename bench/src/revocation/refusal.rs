@@ -28,7 +28,11 @@ pub(super) async fn run(logouts: u32, connections: u16) -> anyhow::Result<()> {
     let mut stage = Stage::set(data.path()).await?;
     println!("{logouts} logouts each, {}", machine()?);
     println!(
-        "{:<30} {HEAD:>26}   {HEAD:>26}   {:>12} {:>9} {:>8}",
+        "{:<26} {:^26}   {:^26}   {:^26}",
+        "from the logout's …", "sending: last served", "sending: refused", "answer: refused"
+    );
+    println!(
+        "{:<26} {HEAD:>26}   {HEAD:>26}   {HEAD:>26} {:>13} {:>9} {:>8}",
         "", "served after", "latest ms", "poll µs"
     );
     measure_all(&mut stage, "idle", logouts).await?;
@@ -60,6 +64,9 @@ async fn measure_all(stage: &mut Stage, condition: &str, logouts: u32) -> anyhow
 
 /// What one logout showed at one door.
 struct Sample {
+    /// From the sending of the logout to that of the last request that was served. Zero if
+    /// none was.
+    last_served: Duration,
     /// From the sending of the logout to the first refusal.
     from_sending: Duration,
     /// From the logout's answer. Zero if the refusal came first.
@@ -74,7 +81,8 @@ fn print_row(name: &str, samples: &[Sample]) {
     let of = |time: fn(&Sample) -> Duration| samples.iter().map(time).collect::<Distribution>();
     let served: Distribution = samples.iter().filter_map(|s| s.served_after).collect();
     println!(
-        "{name:<30} {}   {}   {:>12} {:>9.2} {:>8}",
+        "{name:<26} {}   {}   {} {:>13} {:>9.2} {:>8}",
+        of(|sample| sample.last_served),
         of(|sample| sample.from_sending),
         of(|sample| sample.from_answer),
         served.count(),
@@ -98,6 +106,7 @@ async fn log_out(stage: &mut Stage, door: Door) -> anyhow::Result<(Sample, Door)
     let answered = Instant::now();
     let (polled, door) = polling.await??;
     let sample = Sample {
+        last_served: polled.last_served.saturating_duration_since(sent),
         from_sending: polled.refused_at.saturating_duration_since(sent),
         from_answer: polled.refused_at.saturating_duration_since(answered),
         served_after: polled.last_served.checked_duration_since(answered),

@@ -28,8 +28,10 @@ const IDLE: Duration = Duration::from_secs(5);
 /// Revocations under way at once in a burst.
 const BURST: usize = 16;
 const STUCK: usize = 10;
+/// Until they have got all that fits on the way to them.
+const STUCK_AFTER: Duration = Duration::from_secs(3);
 /// The auth service waits 10 s for a watcher to take anything.
-const DROPPED_AFTER: Duration = Duration::from_secs(12);
+const DROPPED_AFTER: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Measures and prints.
@@ -80,6 +82,9 @@ impl Stage {
         let idle = self.idle().await?;
         let stuck = self.stuck(stuck).await?;
         let stuck_since = Instant::now();
+        if !stuck.is_empty() {
+            sleep(STUCK_AFTER).await;
+        }
         let used = cpu_seconds(&self.auth.process)?;
         self.revoke_paced(&guests).await?;
         let seen = watching.finish().await?;
