@@ -78,8 +78,7 @@ pub(super) struct Database {
     versions: Vec<BTreeSet<usize>>,
     /// Where the wall clock was put, in seconds beside the true time.
     pub(super) clock_offset_s: i64,
-    /// When somebody last put it there.
-    pub(super) clock_set_at: Option<Millis>,
+    /// When somebody put it there.
     clock_sets: Vec<Millis>,
     /// The latest time that was noted: what was issued then is alive for longer than a
     /// clock that was set back makes believe.
@@ -105,7 +104,6 @@ impl Database {
             jwks: Arc::from([]),
             versions: vec![BTreeSet::new()],
             clock_offset_s: 0,
-            clock_set_at: None,
             clock_sets: Vec::new(),
             latest_s: START,
         };
@@ -125,8 +123,12 @@ impl Database {
     /// Somebody sets it.
     pub(super) fn step_clock(&mut self, by_s: i64, time: Millis) {
         self.clock_offset_s += by_s;
-        self.clock_set_at = Some(time);
         self.clock_sets.push(time);
+    }
+
+    /// When somebody last did.
+    pub(super) fn clock_set_at(&self) -> Option<Millis> {
+        self.clock_sets.last().copied()
     }
 
     /// How often that was done from a moment on.
@@ -181,7 +183,7 @@ impl Database {
     /// back there may be tokens from later than now.
     pub(super) fn disable(&mut self, subject: usize, time: Millis) {
         for session in self.live_sessions(subject) {
-            if self.clock_set_at.is_none() {
+            if self.clock_sets.is_empty() {
                 self.sessions[session].ended_at = Some(time);
             } else {
                 self.end_session(session, time);

@@ -42,7 +42,7 @@ impl World {
         // What was dropped by a clock that was ahead then need not come back.
         let since = self
             .database
-            .now(self.database.clock_set_at.unwrap_or_default());
+            .now(self.database.clock_set_at().unwrap_or_default());
         let until = self.database.now(self.time);
         let alive = || {
             rows.iter()
@@ -59,7 +59,7 @@ impl World {
         };
         let least = distinct(&mut alive());
         // The gateway has notes of its own.
-        let is_exact = at != GATEWAY && self.database.clock_set_at.is_none();
+        let is_exact = at != GATEWAY && self.database.clock_set_at().is_none();
         let most = distinct(&mut rows.iter());
         let held = node.revocations.len();
         if held < least || is_exact && held > most {

@@ -160,7 +160,7 @@ impl Referee {
         }
         // A clock that was set back lengthens the life of what was issued before.
         let life = TOKEN_LIFE_S as Millis * 1000 + LEEWAY_MS + LONGEST_DELAY;
-        (since > life && database.clock_set_at.is_none())
+        (since > life && database.clock_set_at().is_none())
             .then_some("served what was revoked before the longest life of a token")
     }
 
@@ -175,13 +175,13 @@ impl Referee {
     ) -> bool {
         let latest = database.now_s(time.saturating_sub(LONGEST_DELAY + 1_000));
         let over = latest >= token.expires_at_s() + (LEEWAY_MS / 1000) as i64;
-        let counts_itself = at == GATEWAY && database.clock_set_at.is_some();
+        let counts_itself = at == GATEWAY && database.clock_set_at().is_some();
         over && !counts_itself && self.knows_the_time(database, node)
     }
 
     /// Whether the node has been told the issuer's time since somebody set that.
     fn knows_the_time(&self, database: &Database, node: &Node) -> bool {
-        node.ledger.opened_at > database.clock_set_at
+        node.ledger.opened_at > database.clock_set_at()
     }
 
     fn fault_of_refusing(
