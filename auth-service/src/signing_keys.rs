@@ -83,12 +83,6 @@ pub enum SigningKeyError {
         /// What does not fit.
         part: &'static str,
     },
-    /// Two rows are one key.
-    #[error("signing key {kid}: stored twice")]
-    Duplicate {
-        /// Which.
-        kid: String,
-    },
     /// There is not exactly one active key.
     #[error("{found} active signing keys are stored where one must be")]
     NotOneActive {
@@ -184,30 +178,28 @@ pub struct SigningKeys {
 }
 
 impl SigningKeys {
-    /// Takes all stored keys and decrypts the active one.
+    /// Takes all stored keys and decrypts the active one. Others that cannot be read, a
+    /// newer release's perhaps, are logged and left out.
     pub fn from_records(
         records: &[SigningKeyRecord],
         key_ring: &KeyRing,
     ) -> Result<Self, SigningKeyError> {
-        let published = published(records)?;
-        let signer = open(active_of(records)?, key_ring)?;
-        Ok(Self {
-            signer: Some(Arc::new(signer)),
-            jwks: JwksDocument::new(&published),
-            states: states_of(records),
-        })
+        let active = active_of(records)?;
+        public_of(active)?;
+        let signer = Arc::new(open(active, key_ring)?);
+        Ok(Self::new(records, Some(signer)))
     }
 
     /// What these become when the stored keys are now `records`; the active key is
     /// decrypted only if it is another. Where it cannot be, the reason comes along, and
-    /// the one that signed until now goes on for as long as it is published: not
-    /// announcing a new key would be worse than not signing with it.
+    /// the one that signed until now stays for as long as it is published: not announcing
+    /// a new key would be worse than not signing with it. Such a signer is not
+    /// [the active one](Self::sign_for), so that nothing confirms it.
     pub fn followed_by(
         &self,
         records: &[SigningKeyRecord],
         key_ring: &KeyRing,
-    ) -> Result<(Self, Option<SigningKeyError>), SigningKeyError> {
-        let published = published(records)?;
+    ) -> (Self, Option<SigningKeyError>) {
         let (signer, problem) = match self.next_signer(records, key_ring) {
             Ok(signer) => (Some(signer), None),
             Err(problem) => {
@@ -216,12 +208,25 @@ impl SigningKeys {
                 (still, Some(problem))
             }
         };
-        let keys = Self {
+        (Self::new(records, signer), problem)
+    }
+
+    fn new(records: &[SigningKeyRecord], signer: Option<Arc<SigningKey>>) -> Self {
+        Self {
             signer,
-            jwks: JwksDocument::new(&published),
+            jwks: JwksDocument::new(&published(records)),
             states: states_of(records),
-        };
-        Ok((keys, problem))
+        }
+    }
+
+    /// Whether the key that signs here is the one that `records` say is to sign. One that
+    /// retires already may sign for a while, and must have stopped well before it is
+    /// deleted.
+    pub fn sign_for(&self, records: &[SigningKeyRecord]) -> bool {
+        let active = active_of(records).map(|active| active.kid.as_str());
+        self.signer
+            .as_ref()
+            .is_some_and(|key| active.is_ok_and(|kid| kid == key.kid()))
     }
 
     /// Whether these are the keys of `records`, in the same states.
@@ -245,6 +250,8 @@ impl SigningKeys {
         key_ring: &KeyRing,
     ) -> Result<Arc<SigningKey>, SigningKeyError> {
         let active = active_of(records)?;
+        // What is not published may not sign.
+        public_of(active)?;
         match &self.signer {
             Some(signer) if signer.kid() == active.kid => Ok(Arc::clone(signer)),
             _ => open(active, key_ring).map(Arc::new),
@@ -276,18 +283,24 @@ fn active_of(records: &[SigningKeyRecord]) -> Result<&SigningKeyRecord, SigningK
 
 /// The public halves in the order of their `kid`, so that replicas publish the
 /// same bytes whatever order their rows come in.
-fn published(records: &[SigningKeyRecord]) -> Result<Vec<PublicJwk>, SigningKeyError> {
-    let mut keys = records
-        .iter()
-        .map(public_of)
-        .collect::<Result<Vec<_>, _>>()?;
-    keys.sort_by(|a, b| a.kid().cmp(b.kid()));
-    match keys.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(SigningKeyError::Duplicate {
-            kid: pair[0].kid().to_owned(),
-        }),
-        None => Ok(keys),
+///
+/// A row that cannot be read costs only itself: the others must be published, and the
+/// active one must go on.
+fn published(records: &[SigningKeyRecord]) -> Vec<PublicJwk> {
+    let mut keys = Vec::with_capacity(records.len());
+    for record in records {
+        match public_of(record) {
+            Ok(key) => keys.push(key),
+            Err(error) => tracing::error!(
+                event = "key.unusable",
+                token.kid = record.kid,
+                error = &error as &dyn std::error::Error,
+                "a stored key is not published: {error}"
+            ),
+        }
     }
+    keys.sort_by(|a, b| a.kid().cmp(b.kid()));
+    keys
 }
 
 fn public_of(record: &SigningKeyRecord) -> Result<PublicJwk, SigningKeyError> {

@@ -143,11 +143,30 @@ fn refuses_rows_whose_parts_do_not_belong_together() {
         matches!(error, SigningKeyError::PrivateKey { .. }),
         "{error}"
     );
-    let twice = SigningKeys::from_records(&[good.clone(), good.clone()], &kek).unwrap_err();
-    assert!(
-        matches!(twice, SigningKeyError::Duplicate { .. }),
-        "{twice}"
+}
+
+#[test]
+fn a_row_that_cannot_be_read_costs_only_itself() {
+    let kek = key_encryption_key();
+    let (active, next) = (
+        record(&kek, SigningKeyState::Active),
+        record(&kek, SigningKeyState::Active),
     );
+    let mut newer = record(&kek, SigningKeyState::Upcoming);
+    newer.algorithm = "ES256".to_owned();
+    let rows = [active.clone(), newer.clone()];
+    let keys = SigningKeys::from_records(&rows, &kek).unwrap();
+    assert_eq!(keys.signer().unwrap().kid(), active.kid);
+    assert_eq!(published_kids(&keys), [active.kid.as_str()]);
+    assert!(keys.sign_for(&rows));
+
+    let mut retiring = active;
+    retiring.state = SigningKeyState::Retiring;
+    let rows = [retiring, newer, next.clone()];
+    let (keys, problem) = keys.followed_by(&rows, &kek);
+    assert!(problem.is_none(), "{problem:?}");
+    assert_eq!(keys.signer().unwrap().kid(), next.kid);
+    assert_eq!(published_kids(&keys).len(), 2);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use proto::auth::v1::{
 };
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use token_verifier::{Clock, Expectations, KeySet, Keys, TokenVerifier};
+use token_verifier::{Clock, Expectations, KeySet, Keys, TokenVerifier, VerifyError};
 use tokio::time::Instant;
 use tonic::{Code, Streaming};
 
@@ -376,11 +376,18 @@ async fn a_previous_key_encryption_key_that_is_missing_refuses_to_start() {
 /// no harm, and then says 503 rather than sign what nobody can verify.
 #[tokio::test]
 async fn an_instance_left_behind_never_signs_what_nobody_verifies() {
-    let old = Auth::start_in(Home::new(), quick).await;
+    // Three seconds beyond what a token's life and the clocks take: real ones, while the
+    // clock of the services stands still.
+    let short = |config: &mut Config| {
+        quick(config);
+        config.keys.retire_after = config.access_token_ttl + Duration::from_secs(8);
+    };
+    let old = Auth::start_in(Home::new(), short).await;
     let mut behind = old.gateway();
     let first = signed_by(&mut behind).await;
     let old_key = old.home.path("key-encryption.key");
     let new = beside(&old, |config| {
+        short(config);
         config.key_encryption_key =
             KeyEncryptionKeySource::File(config.database.with_extension("new"));
         config.previous_key_encryption_key_files = vec![old_key];
@@ -400,16 +407,28 @@ async fn an_instance_left_behind_never_signs_what_nobody_verifies() {
     assert_eq!(kid, first);
     new.verify("cart-service", &token).await;
 
-    // Only as long as the key is published.
-    old.home.clock.advance(RETIRE_AFTER);
+    // It stops while the key is still published, and what it signed last is good to its end.
     let request = IssueAnonymousTokenRequest {
         audience: "cart-service".to_owned(),
     };
+    let mut last = token;
     let refused = eventually("it stops", async || {
-        let answer = behind.tokens.issue_anonymous_token(request.clone()).await;
-        answer.err()
+        match behind.tokens.issue_anonymous_token(request.clone()).await {
+            Ok(answer) => {
+                last = answer.into_inner().access_token;
+                None
+            }
+            Err(refused) => Some(refused),
+        }
     })
     .await;
+    for _ in 0..13 {
+        new.verify("cart-service", &last).await;
+        old.home.clock.advance(Duration::from_secs(5));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let expired = new.verifier("cart-service").await.verify(&last);
+    assert!(matches!(expired, Err(VerifyError::Expired)), "{expired:?}");
     check_refused(
         Err::<(), _>(refused),
         Code::Unavailable,

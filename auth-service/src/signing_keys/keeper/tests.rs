@@ -163,13 +163,14 @@ async fn a_revoked_key_signs_no_more_and_is_not_found_again() {
 }
 
 #[tokio::test]
-async fn who_cannot_decrypt_the_next_key_signs_with_the_last_until_it_is_gone() {
+async fn who_cannot_decrypt_the_next_key_stops_before_the_last_one_is_gone() {
     let world = World::new().await;
     let keeper = world.keeper().await;
     let first = signs(&keeper);
     let keys = load_or_create(&world.store, &world.ring(), start()).await;
+    let keys = SharedSigningKeys::good_for(keys.unwrap(), Duration::from_secs(295));
     let stranger = KeyRing::from(KeyEncryptionKey::generate(&OsEntropy));
-    let behind = world.keeper_with(SharedSigningKeys::new(keys.unwrap()), stranger);
+    let behind = world.keeper_with(keys, stranger);
 
     keeper.rotate().await.unwrap();
     behind.round().await.unwrap();
@@ -179,12 +180,39 @@ async fn who_cannot_decrypt_the_next_key_signs_with_the_last_until_it_is_gone() 
     let jwks = behind.parts.keys.current().jwks().body().clone();
     assert!(String::from_utf8_lossy(&jwks).contains(&second));
 
-    world.pass(&keeper, 6).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(296)).await;
+    tokio::time::resume();
     behind.round().await.unwrap();
+    let jwks = behind.parts.keys.current().jwks().body().clone();
+    assert!(String::from_utf8_lossy(&jwks).contains(&first));
     assert!(
         behind.parts.keys.signer().is_none(),
-        "nobody could verify it"
+        "what it signs now would outlive the key"
     );
+}
+
+#[tokio::test]
+async fn a_newer_release_s_key_keeps_nobody_from_signing() {
+    let world = World::new().await;
+    let keeper = world.keeper().await;
+    let first = signs(&keeper);
+    let made = SigningKey::generate(&world.ring(), SigningKeyState::Upcoming, start());
+    let (_, mut newer) = made.unwrap();
+    newer.algorithm = "ES256".to_owned();
+    assert!(
+        world
+            .store
+            .insert_upcoming(&newer, &first, 9)
+            .await
+            .unwrap()
+    );
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(296)).await;
+    tokio::time::resume();
+    assert_eq!(world.pass(&keeper, 1).await, first);
+    let again = world.keeper().await;
+    assert_eq!(world.pass(&again, 1).await, first, "it starts beside it");
 }
 
 #[tokio::test]
