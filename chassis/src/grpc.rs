@@ -58,6 +58,10 @@ impl Default for GrpcLimits {
             http2_only: true,
             // A gateway sends all it has over one connection.
             max_concurrent_streams: 1024,
+            // All over one connection: clients that hang up, and calls that end before
+            // their message was read, must not cut everybody else's.
+            max_reset_streams: 1024,
+            max_error_resets: None,
             // Channels stay open between bursts; pings tell the dead ones.
             idle_timeout: Duration::from_secs(15 * 60),
             // A token is at most 8 KiB, its metadata a little more.

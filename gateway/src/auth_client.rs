@@ -22,6 +22,7 @@ use crate::{
     credential::SessionSecret,
     exchange::{ExchangeError, Issued, IssuedSession, SessionKind, TokenSource},
     middleware::guard::Client,
+    upstream::is_broken_connection,
 };
 
 type Wire = Inject<AttachAssertion<Channel>>;
@@ -70,13 +71,11 @@ impl AuthClient {
 /// it made here has a cause, and one that came over the wire has none.
 fn or_broken(status: Status) -> Status {
     let is_local = std::error::Error::source(&status).is_some();
-    match status.code() {
-        Code::Cancelled | Code::Unknown | Code::Internal if is_local => {
-            tracing::debug!(error = %status, "the connection to the auth service broke");
-            Status::unavailable("the connection to the auth service broke")
-        }
-        _ => status,
+    if !is_local || !is_broken_connection(status.code()) {
+        return status;
     }
+    tracing::debug!(error = %status, "the connection to the auth service broke");
+    Status::unavailable("the connection to the auth service broke")
 }
 
 /// Whether a call that failed may have done its work all the same.

@@ -231,7 +231,7 @@ fn explain(status: Status, deadline: Instant) -> Status {
         Code::Cancelled if is_caused_by_timer(&status) || deadline <= Instant::now() => {
             deadline_exceeded()
         }
-        Code::Cancelled | Code::Unknown | Code::Internal if is_local => {
+        code if is_local && is_broken_connection(code) => {
             tracing::debug!(error = %status, "the connection to an upstream broke");
             Status::unavailable("the connection to the service broke")
         }
@@ -241,6 +241,18 @@ fn explain(status: Status, deadline: Instant) -> Status {
         }
         _ => status,
     }
+}
+
+/// What tonic calls a connection that ended under a call, by the HTTP/2 error that ended it.
+pub(crate) fn is_broken_connection(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Cancelled
+            | Code::Unknown
+            | Code::Internal
+            | Code::ResourceExhausted
+            | Code::PermissionDenied
+    )
 }
 
 const TOO_LARGE: &str = "Error, decoded message length too large";

@@ -155,7 +155,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .max_concurrent_streams(limits.max_concurrent_streams)
         .max_header_list_size(u32::try_from(limits.header_bytes()).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(limits.max_reset_streams)
-        .max_local_error_reset_streams(limits.max_reset_streams)
+        .max_local_error_reset_streams(limits.max_error_resets)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)

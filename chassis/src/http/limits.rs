@@ -28,9 +28,11 @@ pub struct Limits {
     /// Requests at one time on one HTTP/2 connection.
     pub max_concurrent_streams: u32,
     /// Streams that a client opened and reset before they were looked at
-    /// (CVE-2023-44487), and streams reset for the client's errors, before the
-    /// connection is closed.
+    /// (CVE-2023-44487), before the connection is closed.
     pub max_reset_streams: usize,
+    /// Streams reset for the client's errors in the whole life of a connection, before
+    /// it is closed. `None` is for connections that many people's requests share.
+    pub max_error_resets: Option<usize>,
     /// HTTP/2 connections are pinged so often, and closed when no answer comes within
     /// the same time.
     pub keep_alive: Duration,
@@ -61,8 +63,9 @@ impl Default for Limits {
             max_header_bytes: 16 << 10,
             max_uri_bytes: 8 << 10,
             max_concurrent_streams: 128,
-            // h2's own default.
+            // h2's own default, as the next one.
             max_reset_streams: 20,
+            max_error_resets: Some(1024),
             keep_alive: Duration::from_secs(20),
             http2_only: false,
             // Below the 30 s that orchestrators usually wait before they kill.
