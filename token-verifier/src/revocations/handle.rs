@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use proto::auth::v1::{WatchRequest, WatchResponse};
 
 use super::follower::{Effects, Follower};
 use super::options::{FeedState, FollowOptions};
 use super::resync::Resync;
 use super::shared::Shared;
+use crate::JwksError;
 
 /// Feeds a [`Revocations`](crate::Revocations) one message at a time. What the driver does
 /// on its own, a simulation does through this.
@@ -17,6 +19,10 @@ pub struct FollowerHandle {
     follower: Follower,
     shared: Arc<Shared>,
     options: FollowOptions,
+    /// Whether the last keys that the feed announced are those that are installed.
+    stands_by_keys: bool,
+    /// The hash of the last announcement that was refused, which is complained of once.
+    refused_keys: Option<[u8; 32]>,
 }
 
 impl FollowerHandle {
@@ -25,6 +31,8 @@ impl FollowerHandle {
             follower: Follower::new(options.heartbeat_timeout),
             shared,
             options,
+            stands_by_keys: false,
+            refused_keys: None,
         }
     }
 
@@ -45,7 +53,7 @@ impl FollowerHandle {
         let room = self.shared.room(is_collecting, self.options.max_entries);
         let mut effects = self.follower.apply(response, now, room)?;
         if let Some(jwks) = effects.key_set.take() {
-            self.install_keys(&jwks)?;
+            self.install_keys(&jwks);
         }
         self.shared.apply(&effects);
         if effects.seen_at.is_some() {
@@ -87,20 +95,34 @@ impl FollowerHandle {
         }
     }
 
-    fn install_keys(&mut self, jwks: &[u8]) -> Result<(), Resync> {
+    /// Keys that are none do not end the stream: what is revoked counts all the same, and
+    /// the next stream would bring the same keys.
+    fn install_keys(&mut self, jwks: &[u8]) {
         let Some(keys) = &self.options.keys else {
-            return Ok(());
+            return;
         };
-        let installed = keys.install(jwks).map_err(Resync::KeySet);
-        if installed.is_err() {
-            self.follower.disconnected();
+        let installed = keys.install(jwks);
+        self.stands_by_keys = installed.is_ok();
+        if let Err(error) = &installed {
+            self.warn_once(jwks, error);
         }
-        installed
+        if let Some(hook) = &self.options.on_key_set {
+            hook(installed.as_ref().copied());
+        }
+    }
+
+    fn warn_once(&mut self, jwks: &[u8], error: &JwksError) {
+        let hash = digest(&SHA256, jwks).as_ref().try_into().ok();
+        if self.refused_keys != hash {
+            self.refused_keys = hash;
+            let cause = std::error::Error::source(error);
+            tracing::warn!(cause, "the revocation feed's keys are refused: {error}");
+        }
     }
 
     /// Nothing is missing, so no other keys have been announced either.
     fn confirm_keys(&self) {
-        if let Some(keys) = &self.options.keys {
+        if let Some(keys) = self.options.keys.as_ref().filter(|_| self.stands_by_keys) {
             keys.confirmed_by_feed();
         }
     }

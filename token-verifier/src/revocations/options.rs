@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Keys;
+use crate::{JwksError, Keys};
 
 /// Three heartbeats: one may be late and one lost before anybody worries.
 const DEFAULT_HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -92,6 +92,7 @@ impl fmt::Display for FeedState {
 
 type AppliedHook = Arc<dyn Fn(Duration) + Send + Sync>;
 type StateHook = Arc<dyn Fn(FeedState) + Send + Sync>;
+type KeySetHook = Arc<dyn Fn(Result<(), &JwksError>) + Send + Sync>;
 type ResyncHook = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 /// How to follow the feed. The hooks are for metrics: they should count and return.
@@ -104,6 +105,7 @@ pub struct FollowOptions {
     pub(crate) on_applied: Option<AppliedHook>,
     pub(crate) on_state: Option<StateHook>,
     pub(crate) on_resync: Option<ResyncHook>,
+    pub(crate) on_key_set: Option<KeySetHook>,
 }
 
 impl Default for FollowOptions {
@@ -116,6 +118,7 @@ impl Default for FollowOptions {
             on_applied: None,
             on_state: None,
             on_resync: None,
+            on_key_set: None,
         }
     }
 }
@@ -145,6 +148,9 @@ impl FollowOptions {
     }
 
     /// Where to install the keys that the feed announces. Default: nowhere.
+    ///
+    /// Keys that are none change nothing, with a line in the log: those that are held stay
+    /// for as long as they would without the feed, and revocations are followed on.
     #[must_use]
     pub fn keys(mut self, keys: Keys) -> Self {
         self.keys = Some(keys);
@@ -171,6 +177,17 @@ impl FollowOptions {
     #[must_use]
     pub fn on_resync(mut self, hook: impl Fn(&'static str) + Send + Sync + 'static) -> Self {
         self.on_resync = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called for each set of keys that the feed announces, with what became of it, if there
+    /// is somewhere to [install](Self::keys) it.
+    #[must_use]
+    pub fn on_key_set(
+        mut self,
+        hook: impl Fn(Result<(), &JwksError>) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_key_set = Some(Arc::new(hook));
         self
     }
 }

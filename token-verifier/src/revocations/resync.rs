@@ -2,8 +2,6 @@
 
 use tonic::Status;
 
-use crate::JwksError;
-
 /// Why to watch again. What was applied stays.
 #[derive(Debug, thiserror::Error)]
 pub enum Resync {
@@ -37,9 +35,6 @@ pub enum Resync {
     /// More live revocations than there may be.
     #[error("the feed has too many revocations")]
     TooMany,
-    /// Keys that are none.
-    #[error("the feed announces keys that are none")]
-    KeySet(#[source] JwksError),
 }
 
 impl Resync {
@@ -54,7 +49,6 @@ impl Resync {
         "opening",
         "malformed",
         "too_many",
-        "key_set",
     ];
 
     /// The stable word for logs and metrics.
@@ -69,7 +63,6 @@ impl Resync {
             Self::Opening => "opening",
             Self::Malformed(_) => "malformed",
             Self::TooMany => "too_many",
-            Self::KeySet(_) => "key_set",
         }
     }
 
@@ -77,11 +70,7 @@ impl Resync {
     pub(super) fn is_alarming(&self) -> bool {
         match self {
             Self::Failed(_) | Self::Ended | Self::Silent | Self::Late => false,
-            Self::Gap { .. }
-            | Self::Opening
-            | Self::Malformed(_)
-            | Self::TooMany
-            | Self::KeySet(_) => true,
+            Self::Gap { .. } | Self::Opening | Self::Malformed(_) | Self::TooMany => true,
         }
     }
 }

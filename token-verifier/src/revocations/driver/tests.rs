@@ -9,13 +9,13 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::*;
+use crate::Keys;
 use crate::clock::Clock;
 use crate::revocations::fixtures::{
     LOG, START_S, at_ms, heartbeat, key_set, opening, session_id, sessions, token,
 };
 use crate::revocations::{FeedState, FollowOptions, OnStale, RevocationError, Revocations};
 use crate::testing::TestIssuer;
-use crate::{KeySet, Keys};
 
 /// Tokio's paused time as both clocks.
 struct TokioClock {
@@ -281,22 +281,61 @@ async fn heartbeats_keep_it_following() {
     assert_eq!(issuer_now.as_second(), START_S + 30);
 }
 
+/// A JWKS document that no verifier takes.
+const NO_KEYS: &str = r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#;
+
 #[tokio::test(start_paused = true)]
 async fn keys_come_over_the_feed_and_bad_ones_change_nothing() {
     let old = TestIssuer::new("http://issuer");
     let new = TestIssuer::new("http://issuer");
-    let keys = Keys::fixed(KeySet::from_json(old.jwks_json().as_bytes()).unwrap());
-    let stage = Stage::new(FollowOptions::default().keys(keys.clone()));
+    let keys = Keys::fixed(old.key_set());
+    let outcomes = Arc::<Mutex<Vec<_>>>::default();
+    let note = Arc::clone(&outcomes);
+    let options = FollowOptions::default()
+        .keys(keys.clone())
+        .on_key_set(move |outcome| note.lock().unwrap().push(outcome.is_ok()));
+    let stage = Stage::new(options);
     let wire = stage.script.accept();
     stage.opens(&wire, 0, 0).await;
     send(&wire, key_set(&new.jwks_json())).await;
     stage.settle().await;
     assert!(keys.find(new.kid()).is_ok());
     assert!(keys.find(old.kid()).is_err());
-    send(&wire, key_set(r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#)).await;
+    send(&wire, key_set(NO_KEYS)).await;
+    send(&wire, sessions(0, 1)).await;
     stage.settle().await;
     assert!(keys.find(new.kid()).is_ok());
-    assert_eq!(*stage.resyncs.lock().unwrap(), ["key_set"]);
+    let verdict = stage.revocations.check(&token(1));
+    assert_eq!(verdict, Err(RevocationError::Revoked));
+    send(&wire, key_set(&old.jwks_json())).await;
+    stage.settle().await;
+    assert!(keys.find(old.kid()).is_ok());
+    assert_eq!(*outcomes.lock().unwrap(), [true, false, true]);
+    assert!(stage.resyncs.lock().unwrap().is_empty());
+}
+
+// An auth service that always announces keys which this verifier refuses must not, by that,
+// end revocation there.
+#[tokio::test(start_paused = true)]
+async fn bad_keys_on_every_stream_keep_no_revocation_away() {
+    let keys = Keys::fixed(TestIssuer::new("http://issuer").key_set());
+    let stage = Stage::new(FollowOptions::default().keys(keys));
+    let mut wire = stage.script.accept();
+    for _ in 0..3 {
+        stage.opens(&wire, 0, 0).await;
+        send(&wire, key_set(NO_KEYS)).await;
+        stage.settle().await;
+        assert_eq!(stage.revocations.state(), FeedState::Following);
+        wire = stage.script.accept();
+        tokio::time::sleep(LONGEST_PAUSE).await;
+    }
+    send(&wire, opening(LOG, 0, 1, stage.now())).await;
+    send(&wire, key_set(NO_KEYS)).await;
+    send(&wire, sessions(0, 1)).await;
+    stage.settle().await;
+    let verdict = stage.revocations.check(&token(1));
+    assert_eq!(verdict, Err(RevocationError::Revoked));
+    assert_eq!(*stage.resyncs.lock().unwrap(), ["ended"; 3]);
 }
 
 #[tokio::test(start_paused = true)]
