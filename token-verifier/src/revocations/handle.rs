@@ -19,7 +19,8 @@ pub struct FollowerHandle {
     follower: Follower,
     shared: Arc<Shared>,
     options: FollowOptions,
-    /// Whether the last keys that the feed announced are those that are installed.
+    /// Whether this stream announced the keys that are installed. What the one before said
+    /// may have changed since.
     stands_by_keys: bool,
     /// The hash of the last announcement that was refused, which is complained of once.
     refused_keys: Option<[u8; 32]>,
@@ -38,6 +39,7 @@ impl FollowerHandle {
 
     /// What to ask for now. The stream that was is over.
     pub fn request(&mut self) -> WatchRequest {
+        self.stands_by_keys = false;
         self.shared.drop_aside();
         self.follower.request(self.shared.monotonic())
     }
@@ -68,6 +70,7 @@ impl FollowerHandle {
 
     /// The stream is over.
     pub fn disconnected(&mut self) {
+        self.stands_by_keys = false;
         self.follower.disconnected();
         self.shared.drop_aside();
         self.announce_state();

@@ -339,6 +339,35 @@ async fn bad_keys_on_every_stream_keep_no_revocation_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_confirms_only_the_keys_that_it_announced() {
+    let lifetime = Duration::from_secs(30);
+    let keys = Keys::sharing(Arc::new(crate::keys::Shared::lasting(lifetime)));
+    let stage = Stage::new(FollowOptions::default().keys(keys.clone()));
+    let first = stage.script.accept();
+    stage.opens(&first, 0, 0).await;
+    let issuer = TestIssuer::new("http://issuer");
+    send(&first, key_set(&issuer.jwks_json())).await;
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        send(&first, heartbeat(0, stage.now())).await;
+    }
+    stage.settle().await;
+    assert!(keys.is_ready());
+    // From here on, nobody says anything of keys.
+    let second = stage.script.accept();
+    drop(first);
+    tokio::time::sleep(LONGEST_PAUSE).await;
+    stage.opens(&second, 0, 0).await;
+    for _ in 0..30 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        send(&second, heartbeat(0, stage.now())).await;
+    }
+    stage.settle().await;
+    assert_eq!(stage.revocations.state(), FeedState::Following);
+    assert!(!keys.is_ready());
+}
+
+#[tokio::test(start_paused = true)]
 async fn expired_entries_go() {
     let stage = Stage::new(FollowOptions::default());
     let wire = stage.script.accept();
