@@ -169,6 +169,18 @@ impl KeySet {
         Some(Self { keys })
     }
 
+    /// The set and the keys of `other` whose names it lacks; `None` if there are none, or
+    /// more than a set may have.
+    pub(crate) fn extended_by(&self, other: &Self) -> Option<Self> {
+        let mut keys = BTreeMap::clone(&self.keys);
+        for (kid, key) in &*other.keys {
+            keys.entry(kid.clone()).or_insert_with(|| Arc::clone(key));
+        }
+        let is_sound = keys.len() > self.keys.len() && keys.len() <= MAX_KEYS;
+        let keys = is_sound.then(|| Arc::new(keys))?;
+        Some(Self { keys })
+    }
+
     pub(crate) fn get(&self, kid: &str) -> Option<&Arc<VerifyingKey>> {
         self.keys.get(kid)
     }

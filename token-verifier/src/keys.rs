@@ -6,7 +6,8 @@
 //! A set can come from the issuer's address and from its revocation feed. While the feed
 //! is heard it knows better: an answer that was asked for before that, or comes out of a
 //! copy that lags, neither takes away a key that the feed announced nor brings back one
-//! that it dropped.
+//! that it dropped. But either may lag behind the other, so a key that only the answer has
+//! is added to those that are held, until the feed announces a set again.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -55,9 +56,17 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct FeedWord {
     heard_at: Option<Instant>,
-    /// Names that a set had and a newer one, from the feed, had not; the oldest first. The
-    /// issuer never uses a name again, so only the feed itself can take that back.
+    announced: Option<Announced>,
+    /// Names that the feed announced once and then no more; the oldest first. The issuer
+    /// never uses a name again, so only the feed itself can take that back. What came from
+    /// the address alone and is not announced may be too new for the feed, and is not here.
     dropped: VecDeque<String>,
+}
+
+/// The last set from the feed.
+struct Announced {
+    set: KeySet,
+    at: Instant,
 }
 
 pub(crate) struct Current {
@@ -110,8 +119,8 @@ impl Keys {
     /// Takes over the set that the issuer announces over its revocation feed, as it would
     /// one from the issuer's address.
     ///
-    /// While the feed [is heard](Self::confirmed_by_feed) no other set replaces this one,
-    /// and keys that it dropped stay dropped.
+    /// While the feed [is heard](Self::confirmed_by_feed) another set may add to this one
+    /// and takes nothing away, and keys that the feed dropped stay dropped.
     ///
     /// # Errors
     ///
@@ -174,16 +183,20 @@ impl Shared {
         asked_at: Instant,
     ) -> Result<Option<KeySet>, FetchError> {
         let feed = self.writing();
-        if feed.prevails_at(asked_at) {
-            let agrees = self.extend_if(answer);
-            if !agrees {
+        let set = answer.without(|kid| feed.has_dropped(kid));
+        let set = match self.current().filter(|_| feed.prevails_at(asked_at)) {
+            Some(held) if held.set.is_same(answer) => Some(answer.clone()),
+            Some(held) => {
                 tracing::info!("the issuer's address answers with other keys than its feed");
+                let news = set.filter(|_| !feed.announced_since(asked_at));
+                let Some(both) = news.and_then(|news| held.set.extended_by(&news)) else {
+                    return Ok(None);
+                };
+                Some(both)
             }
-            return Ok(agrees.then(|| answer.clone()));
-        }
-        let set = answer
-            .without(|kid| feed.has_dropped(kid))
-            .ok_or(FetchError::Dropped)?;
+            None => set,
+        };
+        let set = set.ok_or(FetchError::Dropped)?;
         let is_whole = set.is_same(answer);
         self.install(set.clone(), is_whole.then_some(document));
         Ok(Some(set))
@@ -222,15 +235,7 @@ impl Shared {
 
     fn install_from_feed(&self, set: KeySet, document: Bytes) {
         let mut feed = self.writing();
-        feed.heard_at = Some(Instant::now());
-        feed.dropped.retain(|kid| set.get(kid).is_none());
-        if let Some(held) = self.current() {
-            let gone = held.set.kids().filter(|kid| set.get(kid).is_none());
-            feed.dropped.extend(gone.map(str::to_owned));
-        }
-        while feed.dropped.len() > MAX_DROPPED {
-            feed.dropped.pop_front();
-        }
+        feed.announce(set.clone());
         self.install(set, Some(document));
     }
 
@@ -239,7 +244,10 @@ impl Shared {
         // Before its first set it has nothing to stand by.
         if feed.heard_at.is_some() {
             feed.heard_at = Some(Instant::now());
-            self.extend();
+            // Nor can it bring back what meanwhile was too old to trust.
+            if self.is_ready() {
+                self.extend();
+            }
         }
     }
 
@@ -283,6 +291,26 @@ impl FeedWord {
     fn prevails_at(&self, asked_at: Instant) -> bool {
         self.heard_at
             .is_some_and(|heard_at| asked_at < heard_at + FEED_PREVAILS)
+    }
+
+    /// Whether an answer to what was asked for at this time cannot have news for the feed.
+    fn announced_since(&self, asked_at: Instant) -> bool {
+        let announced = self.announced.as_ref();
+        announced.is_some_and(|announced| asked_at < announced.at)
+    }
+
+    fn announce(&mut self, set: KeySet) {
+        let at = Instant::now();
+        self.heard_at = Some(at);
+        self.dropped.retain(|kid| set.get(kid).is_none());
+        if let Some(before) = &self.announced {
+            let gone = before.set.kids().filter(|kid| set.get(kid).is_none());
+            self.dropped.extend(gone.map(str::to_owned));
+        }
+        while self.dropped.len() > MAX_DROPPED {
+            self.dropped.pop_front();
+        }
+        self.announced = Some(Announced { set, at });
     }
 
     fn has_dropped(&self, kid: &str) -> bool {
