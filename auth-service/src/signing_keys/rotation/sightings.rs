@@ -1,10 +1,14 @@
 //! How old keys are, by a clock that nobody can set.
 //!
 //! Rows carry wall-clock instants, and a wall clock may be an hour off and be put
-//! right. So they are believed once, for what was there when this process began;
-//! from then on ages grow with the monotonic clock, and a key that appears later is
-//! as old as the time since it was first seen. A wrong clock can make a key wait for
-//! longer, and cannot make it sign or vanish early.
+//! right. So they are believed once, and only for the key that signs when this process
+//! begins: believing too much there publishes the next one early, which harms nobody.
+//! From then on ages grow with the monotonic clock, and a key that appears later is as
+//! old as the time since it was first seen. A wrong clock can make a key wait for longer,
+//! and cannot make it sign or vanish early, not even across a restart.
+//!
+//! So an upcoming key waits for its whole time again after a restart. A process that is
+//! restarted more often than that never takes the step; other instances do.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -30,7 +34,7 @@ pub struct KeyAge<'a> {
 #[derive(Debug, Default)]
 pub struct Sightings {
     seen: HashMap<String, Sighting>,
-    /// Whether rows were read before: only the first reading believes their instants.
+    /// Whether rows were read before: only the first reading believes an instant.
     started: bool,
 }
 
@@ -91,22 +95,21 @@ impl Sighting {
         }
     }
 
-    /// A retiring key is not believed: it costs nothing to keep it for a while longer,
-    /// and dropping it early would refuse what it signed.
+    /// An upcoming key is not believed: verifiers may not know it yet. Nor is a retiring
+    /// one: it costs nothing to keep it for a while longer, and dropping it early would
+    /// refuse what it signed.
     fn believed(record: &SigningKeyRecord, now: Timestamp, at: Duration) -> Self {
         let since = |instant: Timestamp| {
             Duration::try_from(now.duration_since(instant)).unwrap_or(Duration::ZERO)
         };
-        let published_for = since(record.created_at);
-        Self {
-            at,
-            state: record.state,
-            published_for,
-            in_state_for: match record.state {
-                SigningKeyState::Upcoming => published_for,
-                SigningKeyState::Active => record.activated_at.map_or(Duration::ZERO, since),
-                SigningKeyState::Retiring => Duration::ZERO,
+        match record.state {
+            SigningKeyState::Active => Self {
+                at,
+                state: record.state,
+                published_for: since(record.created_at),
+                in_state_for: record.activated_at.map_or(Duration::ZERO, since),
             },
+            SigningKeyState::Upcoming | SigningKeyState::Retiring => Self::fresh(record.state, at),
         }
     }
 

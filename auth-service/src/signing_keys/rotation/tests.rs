@@ -179,3 +179,16 @@ fn a_restart_keeps_a_retiring_key_for_its_whole_time() {
     let ages = sightings.ages(&rows, SCHEDULE.retire_after);
     assert_eq!(plan(&ages, &SCHEDULE).len(), 1);
 }
+
+#[test]
+fn a_restart_with_a_fast_clock_brings_no_key_forward() {
+    let mut sightings = Sightings::default();
+    let rows = [
+        record("a", SigningKeyState::Active, 0),
+        record("b", SigningKeyState::Upcoming, 0),
+    ];
+    sightings.note(&rows, at(3600), Duration::ZERO);
+    assert_eq!(plan(&sightings.ages(&rows, Duration::ZERO), &SCHEDULE), []);
+    let ages = sightings.ages(&rows, SCHEDULE.publish_before);
+    assert_eq!(plan(&ages, &SCHEDULE).len(), 1);
+}
