@@ -15,7 +15,7 @@ let system;
 before(async () => {
   // A key is published for twice as long as a copy of the JWKS is good before it signs.
   system = await startSystem({ sets: () => ({
-    "auth-service": ["jwks_max_age=1s", "keys.publish_before=2s", "keys.retire_after=20s", "access_token_ttl=10s"],
+    "auth-service": ["jwks_max_age=1s", "keys.publish_before=2s", "keys.retire_after=40s", "access_token_ttl=10s"],
   }) });
 });
 after(() => system?.stop());

@@ -12,8 +12,9 @@ use crate::signing_keys::rotation::{DEFAULT_RETIRE_AFTER, DEFAULT_ROTATE_EVERY, 
 /// A verifier may have fetched just before a key was published, and keep that copy for
 /// one max-age; the other is for slow fetches and clocks.
 const PUBLISH_MAX_AGES: u32 = 2;
-/// Verifiers allow five seconds for clocks; the rest is for instances that notice late.
-const RETIRE_MARGIN: Duration = Duration::from_secs(10);
+/// Verifiers allow five seconds for clocks; for the rest keys sign that cannot be read
+/// again: longer than one slow read takes.
+const RETIRE_MARGIN: Duration = Duration::from_secs(30);
 /// How soon what another instance did to the keys is noticed. One small read.
 const DEFAULT_REFRESH_EVERY: Duration = Duration::from_secs(1);
 /// Well within the retire margin: keys that were not read for longer sign nothing.
@@ -95,7 +96,7 @@ impl KeySettings {
         if !(retire..=MAX_RETIRE_AFTER).contains(&self.retire_after) {
             section.problem(
                 "retire_after",
-                "must be at least 10s longer than access_token_ttl, and at most 1d",
+                "must be at least 30s longer than access_token_ttl, and at most 1d",
             );
         }
         if !REFRESH_EVERY.contains(&self.refresh_every) {

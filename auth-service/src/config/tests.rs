@@ -263,9 +263,9 @@ fn a_key_is_published_for_twice_the_max_age_unless_told_otherwise() {
         config.keys.schedule(config.jwks_max_age)
     };
     assert_eq!(schedule("").publish_before, Duration::from_secs(600));
-    let short = schedule("jwks_max_age = '1s'\n[keys]\nretire_after = '70s'");
+    let short = schedule("jwks_max_age = '1s'\n[keys]\nretire_after = '90s'");
     assert_eq!(short.publish_before, Duration::from_secs(2));
-    assert_eq!(short.retire_after, Duration::from_secs(70));
+    assert_eq!(short.retire_after, Duration::from_secs(90));
     let all = config(
         "previous_key_encryption_key_files = ['old', 'older']\n\
          [keys]\nrotate_every = '1d'\npublish_before = '1h'\nrefresh_every = '2s'",
@@ -286,8 +286,8 @@ fn absurd_spans_of_keys_are_refused() {
     check_refused("[keys]\nrotate_every = '366d'", "at most 365d");
     check_refused("[keys]\nrotate_every = '19m'", "twice publish_before");
     check_refused(
-        "[keys]\nretire_after = '69s'",
-        "10s longer than access_token_ttl",
+        "[keys]\nretire_after = '89s'",
+        "30s longer than access_token_ttl",
     );
     check_refused("[keys]\nretire_after = '2d'", "at most 1d");
     check_refused("[keys]\nrefresh_every = '1ms'", "10ms to 2s");
