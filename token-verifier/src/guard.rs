@@ -1,7 +1,7 @@
 //! What watches over a request after it was let in: that its token is still good.
 //!
 //! A call that is answered at once costs nothing here. What is watched is set up when the
-//! handler first has to wait, or when a response turns out to have more than one frame.
+//! handler first has to wait, or when a response turns out to be more than one piece.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -58,6 +58,10 @@ impl Guard {
     /// Begins to watch: from here on [`check`](Self::check) looks, and newer tokens count.
     pub(crate) fn watch(&mut self) {
         self.watching();
+    }
+
+    pub(crate) fn is_watching(&self) -> bool {
+        self.watch.is_some()
     }
 
     /// Ready with the reason once the token has ended; otherwise whoever can end it, and

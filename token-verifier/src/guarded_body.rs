@@ -40,8 +40,8 @@ pin_project! {
             #[pin]
             inner: B,
             guard: Option<Guard>,
-            // Whether a frame of data has passed.
-            has_begun: bool,
+            // What was taken from the handler's body to see whether there is more.
+            ahead: Option<Polled>,
         },
         /// Ours.
         Own {
@@ -57,7 +57,7 @@ impl<B> GuardedBody<B> {
         let state = State::Inner {
             inner,
             guard,
-            has_begun: false,
+            ahead: None,
         };
         Self { state }
     }
@@ -104,9 +104,9 @@ where
             StateProjection::Inner {
                 inner,
                 guard: Some(guard),
-                has_begun,
+                ahead,
             } => {
-                let error = match ready!(poll_guarded(inner, guard, has_begun, cx)) {
+                let error = match ready!(poll_guarded(inner, guard, ahead, cx)) {
                     Ok(frame) => return Poll::Ready(frame),
                     Err(error) => error,
                 };
@@ -122,14 +122,17 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.state {
-            State::Inner { inner, .. } => inner.is_end_stream(),
+            State::Inner { inner, ahead, .. } => match ahead {
+                None => inner.is_end_stream(),
+                Some(ahead) => ahead.is_none(),
+            },
             State::Own { data, trailers } => data.is_none() && trailers.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.state {
-            State::Inner { inner, .. } => inner.size_hint(),
+            State::Inner { inner, ahead, .. } => with(inner.size_hint(), data_bytes(ahead)),
             State::Own { data, .. } => {
                 SizeHint::with_exact(data.as_ref().map_or(0, Bytes::len) as u64)
             }
@@ -141,9 +144,9 @@ type Polled = Option<Result<Frame<Bytes>, BoxError>>;
 
 /// The handler's next frame, or why there is none any more.
 fn poll_guarded<B>(
-    inner: Pin<&mut B>,
+    mut inner: Pin<&mut B>,
     guard: &mut Guard,
-    has_begun: &mut bool,
+    ahead: &mut Option<Polled>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Polled, VerifyError>>
 where
@@ -152,18 +155,57 @@ where
 {
     // A stream that always has something to say must end, too.
     guard.check()?;
-    let frame = match inner.poll_frame(cx) {
+    if let Some(ahead) = ahead.take() {
+        return Poll::Ready(Ok(ahead));
+    }
+    let frame = match inner.as_mut().poll_frame(cx) {
         Poll::Ready(frame) => frame,
         Poll::Pending => return guard.poll_ended(cx).map(Err),
     };
-    if let Some(Ok(frame)) = &frame
-        && frame.is_data()
-        && std::mem::replace(has_begun, true)
-    {
-        // The second piece of data: no unary answer, but a stream.
-        guard.watch();
+    if is_data(frame.as_ref()) && !guard.is_watching() && !inner.is_end_stream() {
+        *ahead = look_ahead(inner, cx);
+        let is_unary = ahead.as_ref().is_some_and(|ahead| !is_data(ahead.as_ref()));
+        if !is_unary {
+            guard.watch();
+            guard.check()?;
+        }
     }
     Poll::Ready(Ok(frame.map(|frame| frame.map_err(Into::into))))
+}
+
+/// What comes after the first piece of data, if it is there already. After a unary answer
+/// that is the end, and there is nothing to watch. Anything else is a stream, and watched
+/// from here on: its caller may not ask for the next piece for a long time.
+fn look_ahead<B>(inner: Pin<&mut B>, cx: &mut Context<'_>) -> Option<Polled>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    match inner.poll_frame(cx) {
+        Poll::Ready(frame) => Some(frame.map(|frame| frame.map_err(Into::into))),
+        Poll::Pending => None,
+    }
+}
+
+fn is_data<E>(frame: Option<&Result<Frame<Bytes>, E>>) -> bool {
+    frame.is_some_and(|frame| frame.as_ref().is_ok_and(Frame::is_data))
+}
+
+fn data_bytes(ahead: &Option<Polled>) -> u64 {
+    let Some(Some(Ok(frame))) = ahead else {
+        return 0;
+    };
+    frame.data_ref().map_or(0, Bytes::len) as u64
+}
+
+/// `hint` and so many bytes more.
+fn with(hint: SizeHint, bytes: u64) -> SizeHint {
+    let mut sum = SizeHint::new();
+    if let Some(upper) = hint.upper() {
+        sum.set_upper(upper.saturating_add(bytes));
+    }
+    sum.set_lower(hint.lower().saturating_add(bytes));
+    sum
 }
 
 /// The last frame of a stream that ends because of `error`, if its protocol has such.

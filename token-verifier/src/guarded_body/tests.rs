@@ -291,3 +291,56 @@ async fn what_needs_no_token_is_not_watched() {
     advance(Duration::from_secs(1_000)).await;
     assert!(poll(&mut body).is_pending());
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_comes_after_the_revocation_that_was_not_sent_before() {
+    let stage = Stage::new();
+    let mut body = stage.body("s", true, endless());
+    passes(&mut body);
+    stage.revocations.note_session_ended("s");
+    is_refused(&mut body);
+
+    let mut body = stage.body("t", true, endless());
+    stage.revocations.note_session_ended("t");
+    is_refused(&mut body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_counts_while_nobody_asks_for_the_second_piece() {
+    for frames in [
+        endless(),
+        stream::iter([Ok(data())]).chain(stream::pending()).boxed(),
+    ] {
+        let stage = Stage::new();
+        let mut body = stage.body("s", true, frames);
+        passes(&mut body);
+        stage.pass(45).await;
+        stage.token("s");
+        stage.pass(30).await;
+        let polled = poll(&mut body);
+        let lives = match &polled {
+            Poll::Pending => true,
+            Poll::Ready(frame) => is_data(frame.as_ref()),
+        };
+        assert!(lives, "ended though renewed: {polled:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_ahead_is_part_of_the_body() {
+    let stage = Stage::new();
+    let (sender, frames) = driven();
+    let mut body = stage.body("s", true, frames);
+    sender.unbounded_send(data()).unwrap();
+    sender.unbounded_send(data()).unwrap();
+    drop(sender);
+    passes(&mut body);
+    assert_eq!(body.size_hint().lower(), 1);
+    assert!(!body.is_end_stream());
+    passes(&mut body);
+    assert!(matches!(poll(&mut body), Poll::Ready(None)));
+
+    let mut body = stage.body("t", true, stream::iter([Ok(data())]).boxed());
+    passes(&mut body);
+    assert!(body.is_end_stream());
+}
