@@ -33,7 +33,7 @@ use crate::verifier::TokenVerifier;
 /// [`TokenEnded`](crate::TokenEnded).
 ///
 /// A newer token of the same session lengthens the lives of its calls, whatever it was sent
-/// for. Who has nothing else to send calls `latchkey.auth.v1.TokenRenewal/Renew` (an empty
+/// for, if it says the same of its caller: subject, client, actors and scope. Who has nothing else to send calls `latchkey.auth.v1.TokenRenewal/Renew` (an empty
 /// message for an empty message), which the layer answers itself. A token without a
 /// session cannot be renewed.
 #[derive(Clone, Debug)]

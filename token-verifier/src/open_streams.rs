@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::by_session::{BySession, Place};
+use crate::claims::Claims;
 use crate::verified::VerifiedToken;
 
 /// All open streams of one verifier.
@@ -113,7 +114,15 @@ impl Open {
 
 /// Whether `token` says of the same caller that they may stay longer.
 fn is_newer(token: &VerifiedToken, held: &VerifiedToken) -> bool {
-    token.session_id() == held.session_id()
-        && token.subject() == held.subject()
-        && token.expires_at() > held.expires_at()
+    is_alike(token.claims(), held.claims()) && token.expires_at() > held.expires_at()
+}
+
+/// Whether a handler would do the same for both. A stream that was opened with more than
+/// the newer token allows, or by somebody else in the caller's name, is not its stream.
+fn is_alike(token: &Claims, held: &Claims) -> bool {
+    token.session_id == held.session_id
+        && token.subject == held.subject
+        && token.client_id == held.client_id
+        && token.actor == held.actor
+        && token.scope == held.scope
 }

@@ -10,6 +10,7 @@ use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::{StreamExt as _, stream};
 use http_body_util::StreamBody;
 use jiff::Timestamp;
+use serde_json::json;
 use tokio::time::advance;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -52,10 +53,15 @@ impl Stage {
 
     /// A token of this session as it is issued now.
     fn token(&self, session: &str) -> VerifiedToken {
+        let header = self.issuer.default_header();
+        let token = self.issuer.token_with(header, self.claims(session));
+        self.verifier.verify(&token).unwrap()
+    }
+
+    fn claims(&self, session: &str) -> serde_json::Value {
         let mut claims = self.issuer.default_claims("a", SUBJECT, self.clock.now());
         claims["sid"] = session.into();
-        let token = self.issuer.token_with(self.issuer.default_header(), claims);
-        self.verifier.verify(&token).unwrap()
+        claims
     }
 
     fn body(&self, session: &str, is_grpc: bool, frames: Frames) -> Guarded {
@@ -250,22 +256,25 @@ async fn a_renewed_stream_ends_with_its_session_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn nobody_renews_for_another() {
     let stage = Stage::new();
-    let mut body = stage.silent("s");
-    assert!(poll(&mut body).is_pending());
-    stage.pass(40).await;
-    stage.token("t");
-    let now = stage.clock.now();
-    // The same session in somebody else's name.
-    let mut claims =
-        stage
-            .issuer
-            .default_claims("a", "usr_018f4c1e-0000-7c3d-8e5f-0a1b2c3d4e5f", now);
-    claims["sid"] = "s".into();
-    let header = stage.issuer.default_header();
-    let stranger = stage.issuer.token_with(header, claims);
-    stage.verifier.verify(&stranger).unwrap();
-    stage.pass(25).await;
-    is_refused(&mut body);
+    let others = [
+        ("sid", json!("t")),
+        ("sub", json!("usr_018f4c1e-0000-7c3d-8e5f-0a1b2c3d4e5f")),
+        ("client_id", json!("other")),
+        ("act", json!({ "sub": "svc_other" })),
+        ("scope", json!("less")),
+    ];
+    for (claim, value) in others {
+        let mut body = stage.silent("s");
+        assert!(poll(&mut body).is_pending());
+        stage.pass(40).await;
+        let mut claims = stage.claims("s");
+        claims[claim] = value;
+        let header = stage.issuer.default_header();
+        let stranger = stage.issuer.token_with(header, claims);
+        stage.verifier.verify(&stranger).unwrap();
+        stage.pass(25).await;
+        assert!(!poll(&mut body).is_pending(), "{claim}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
