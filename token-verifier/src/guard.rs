@@ -1,6 +1,6 @@
 //! What watches over a request after it was let in: that its token is still good.
 //!
-//! A call that is answered at once costs nothing here. What is watched is set up when the
+//! A call that is answered at once costs a look at the clock. What is watched is set up when the
 //! handler first has to wait, or when a response turns out to be more than one piece.
 
 use std::pin::Pin;
@@ -14,13 +14,13 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::VerifyError;
 use crate::open_streams::OpenStream;
 use crate::revocations::Subscription;
-use crate::verified::VerifiedToken;
+use crate::verified::{Lease, VerifiedToken};
 use crate::verifier::TokenVerifier;
 
 /// The guard of one request.
 pub(crate) struct Guard {
     verifier: Arc<TokenVerifier>,
-    token: VerifiedToken,
+    lease: Lease,
     /// In which protocol to say that it is over.
     pub(crate) is_grpc: bool,
     watch: Option<Pin<Box<Watch>>>,
@@ -39,8 +39,8 @@ pin_project! {
 impl Guard {
     pub(crate) fn new(verifier: Arc<TokenVerifier>, token: VerifiedToken, is_grpc: bool) -> Self {
         Self {
+            lease: verifier.lease(token),
             verifier,
-            token,
             is_grpc,
             watch: None,
         }
@@ -51,8 +51,8 @@ impl Guard {
         let Some(watch) = &mut self.watch else {
             return Ok(());
         };
-        watch.as_mut().take_newer(&self.verifier, &mut self.token);
-        self.verifier.recheck(&self.token)
+        watch.as_mut().take_newer(&self.verifier, &mut self.lease);
+        self.verifier.recheck(&self.lease)
     }
 
     /// Begins to watch: from here on [`check`](Self::check) looks, and newer tokens count.
@@ -72,47 +72,47 @@ impl Guard {
             return Poll::Pending;
         };
         watch.as_mut().listen(cx);
-        watch.as_mut().take_newer(&self.verifier, &mut self.token);
+        watch.as_mut().take_newer(&self.verifier, &mut self.lease);
         if let Poll::Ready(error) = watch.as_mut().poll_revoked(cx) {
             return Poll::Ready(error);
         }
         loop {
-            if let Err(error) = self.verifier.recheck(&self.token) {
+            if let Err(error) = self.verifier.recheck(&self.lease) {
                 return Poll::Ready(error);
             }
             if watch.as_mut().project().expiry.poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            // The timer is our machine's, the token's end the issuer's.
-            let remaining = remaining(&self.verifier, &self.token);
+            // The timer is tokio's, the token's end our clock's.
+            let remaining = remaining(&self.verifier, &self.lease);
             watch.as_mut().expire_in(remaining);
         }
     }
 
     fn watching(&mut self) {
         let Self {
-            verifier, token, ..
+            verifier, lease, ..
         } = self;
         self.watch
-            .get_or_insert_with(|| Box::pin(Watch::over(verifier, token)));
+            .get_or_insert_with(|| Box::pin(Watch::over(verifier, lease)));
     }
 }
 
 impl std::fmt::Debug for Guard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Guard")
-            .field("token", &self.token)
+            .field("lease", &self.lease)
             .field("is_watching", &self.watch.is_some())
             .finish_non_exhaustive()
     }
 }
 
 impl Watch {
-    fn over(verifier: &TokenVerifier, token: &VerifiedToken) -> Self {
+    fn over(verifier: &TokenVerifier, lease: &Lease) -> Self {
         Self {
-            subscription: subscribe(verifier, token),
-            open: verifier.open_streams().add(token),
-            expiry: sleep(remaining(verifier, token)),
+            subscription: subscribe(verifier, &lease.token),
+            open: verifier.open_streams().add(lease),
+            expiry: sleep(remaining(verifier, lease)),
         }
     }
 
@@ -124,14 +124,14 @@ impl Watch {
 
     /// Goes on under the session's newer token, if there is one: with that it lives, and
     /// with that it ends.
-    fn take_newer(mut self: Pin<&mut Self>, verifier: &TokenVerifier, token: &mut VerifiedToken) {
+    fn take_newer(mut self: Pin<&mut Self>, verifier: &TokenVerifier, lease: &mut Lease) {
         let this = self.as_mut().project();
         let Some(newer) = this.open.as_ref().and_then(OpenStream::take_newer) else {
             return;
         };
-        *token = newer;
-        *this.subscription = subscribe(verifier, token);
-        self.expire_in(remaining(verifier, token));
+        *lease = newer;
+        *this.subscription = subscribe(verifier, &lease.token);
+        self.expire_in(remaining(verifier, lease));
     }
 
     fn poll_revoked(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<VerifyError> {
@@ -151,9 +151,9 @@ fn subscribe(verifier: &TokenVerifier, token: &VerifiedToken) -> Option<Subscrip
     Some(revocations.subscribe(*token.revocation_keys()))
 }
 
-/// How long the token is still accepted, and a moment more, so that the timer never
-/// fires early and goes round in circles.
-fn remaining(verifier: &TokenVerifier, token: &VerifiedToken) -> Duration {
+/// How long the token still counts, and a moment more, so that the timer never fires early
+/// and goes round in circles.
+fn remaining(verifier: &TokenVerifier, lease: &Lease) -> Duration {
     const MOMENT: Duration = Duration::from_millis(1);
-    Duration::try_from(verifier.remaining(token)).unwrap_or_default() + MOMENT
+    verifier.remaining(lease).saturating_add(MOMENT)
 }

@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use crate::by_session::{BySession, Place};
 use crate::claims::Claims;
-use crate::verified::VerifiedToken;
+use crate::verified::{Lease, VerifiedToken};
 
 /// All open streams of one verifier.
 #[derive(Debug, Default)]
@@ -31,18 +31,18 @@ struct Open {
 
 struct State {
     /// The one of the session that lives longest.
-    newest: VerifiedToken,
+    newest: Lease,
     waker: Option<Waker>,
 }
 
 impl OpenStreams {
-    /// Adds a stream that `token` opened. One without a session cannot be renewed.
-    pub(crate) fn add(&self, token: &VerifiedToken) -> Option<OpenStream> {
-        let session = self.name(token.session_id()?);
+    /// Adds a stream that a token opened. One without a session cannot be renewed.
+    pub(crate) fn add(&self, lease: &Lease) -> Option<OpenStream> {
+        let session = self.name(lease.token.session_id()?);
         let open = Open {
             renewed: AtomicBool::new(false),
             state: Mutex::new(State {
-                newest: token.clone(),
+                newest: lease.clone(),
                 waker: None,
             }),
         };
@@ -52,15 +52,20 @@ impl OpenStreams {
 
     /// Tells the open streams of this token's session about it. Costs one load while no
     /// stream is open.
-    pub(crate) fn renew(&self, token: &VerifiedToken) {
+    pub(crate) fn renew(&self, token: &VerifiedToken, lease: impl FnOnce() -> Lease) {
         if self.index.len() == 0 {
             return;
         }
         let Some(session) = token.session_id() else {
             return;
         };
-        for open in self.index.of(self.name(session)) {
-            open.renew(token);
+        let streams = self.index.of(self.name(session));
+        if streams.is_empty() {
+            return;
+        }
+        let lease = lease();
+        for open in streams {
+            open.renew(&lease);
         }
     }
 
@@ -85,20 +90,20 @@ impl OpenStream {
     }
 
     /// The newer token, once for each.
-    pub(crate) fn take_newer(&self) -> Option<VerifiedToken> {
+    pub(crate) fn take_newer(&self) -> Option<Lease> {
         let renewed = self.place.renewed.swap(false, Ordering::AcqRel);
         renewed.then(|| self.place.lock().newest.clone())
     }
 }
 
 impl Open {
-    fn renew(&self, token: &VerifiedToken) {
+    fn renew(&self, lease: &Lease) {
         let waker = {
             let mut state = self.lock();
-            if !is_newer(token, &state.newest) {
+            if !is_newer(lease, &state.newest) {
                 return;
             }
-            state.newest = token.clone();
+            state.newest = lease.clone();
             state.waker.clone()
         };
         self.renewed.store(true, Ordering::Release);
@@ -112,9 +117,11 @@ impl Open {
     }
 }
 
-/// Whether `token` says of the same caller that they may stay longer.
-fn is_newer(token: &VerifiedToken, held: &VerifiedToken) -> bool {
-    is_alike(token.claims(), held.claims()) && token.expires_at() > held.expires_at()
+/// Whether `lease` says of the same caller that they may stay longer. Not by what the two
+/// tokens say: the issuer's clock may have been set back between them.
+fn is_newer(lease: &Lease, held: &Lease) -> bool {
+    let (claims, known) = (lease.token.claims(), held.token.claims());
+    is_alike(claims, known) && claims.token_id != known.token_id && lease.until > held.until
 }
 
 /// Whether a handler would do the same for both. A stream that was opened with more than

@@ -19,10 +19,19 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 /// such a call must not be sent again unseen.
 const TOKEN_ENDED: &str = "TOKEN_ENDED";
 
-/// Instead of a call.
-pub(crate) fn response<ResBody: Default>(error: &VerifyError, is_grpc: bool) -> Response<ResBody> {
+/// In the `metadata` of `google.rpc.ErrorInfo`: who refused.
+const AUDIENCE: &str = "audience";
+
+/// Instead of a call. It names `audience`, whose service refuses: a service that calls
+/// others may pass on their refusals, and such a call must not be sent again unseen either.
+pub(crate) fn response<ResBody: Default>(
+    error: &VerifyError,
+    audience: &str,
+    is_grpc: bool,
+) -> Response<ResBody> {
     if is_grpc {
-        status(error, error.public_reason()).into_http()
+        let who = HashMap::from([(AUDIENCE.to_owned(), audience.to_owned())]);
+        status(error, error.public_reason(), who).into_http()
     } else {
         plain(error)
     }
@@ -31,7 +40,7 @@ pub(crate) fn response<ResBody: Default>(error: &VerifyError, is_grpc: bool) -> 
 /// Instead of the response to a call whose handler has begun.
 pub(crate) fn ended<ResBody: Default>(error: &VerifyError, is_grpc: bool) -> Response<ResBody> {
     if is_grpc {
-        status(error, ended_reason(error)).into_http()
+        status(error, ended_reason(error), HashMap::new()).into_http()
     } else {
         plain(error)
     }
@@ -40,7 +49,7 @@ pub(crate) fn ended<ResBody: Default>(error: &VerifyError, is_grpc: bool) -> Res
 /// Instead of the rest of a response.
 pub(crate) fn trailers(error: &VerifyError) -> HeaderMap {
     let mut trailers = HeaderMap::new();
-    status(error, ended_reason(error))
+    status(error, ended_reason(error), HashMap::new())
         .add_header(&mut trailers)
         .expect("bland words are good header values");
     trailers
@@ -68,13 +77,13 @@ pub(crate) fn is_grpc(request: &HeaderMap) -> bool {
         })
 }
 
-fn status(error: &VerifyError, reason: &str) -> Status {
+fn status(error: &VerifyError, reason: &str, metadata: HashMap<String, String>) -> Status {
     let (code, message) = match error {
         VerifyError::KeysUnavailable => (Code::Unavailable, "keys unavailable"),
         VerifyError::RevocationsUnavailable => (Code::Unavailable, "revocations unavailable"),
         _ => (Code::Unauthenticated, "unauthenticated"),
     };
-    let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    let details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
     Status::with_error_details(code, message, details)
 }
 

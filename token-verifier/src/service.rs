@@ -56,7 +56,8 @@ where
             Ok(token) => token,
             Err(error) => {
                 let is_grpc = refusal::is_grpc(request.headers());
-                return ResponseFuture::answered(refusal::response(&error, is_grpc));
+                let audience = self.verifier.audience();
+                return ResponseFuture::answered(refusal::response(&error, audience, is_grpc));
             }
         };
         if renewal::is_asked_for(&request) {

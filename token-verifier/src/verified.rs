@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -23,6 +24,15 @@ struct Inner {
     audience: String,
     key_id: String,
     revocation_keys: RevocationKeys,
+}
+
+/// A token, and until when something may stay open on its strength.
+#[derive(Clone, Debug)]
+pub(crate) struct Lease {
+    pub(crate) token: VerifiedToken,
+    /// By our monotonic clock: whoever sets a clock later, ours or the issuer's, neither
+    /// ends nor lengthens it.
+    pub(crate) until: Duration,
 }
 
 impl VerifiedToken {

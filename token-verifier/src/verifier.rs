@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +17,7 @@ use crate::keys::Keys;
 use crate::open_streams::OpenStreams;
 use crate::revocations::Revocations;
 use crate::unverified::{MAX_TOKEN_BYTES, UnverifiedToken};
-use crate::verified::VerifiedToken;
+use crate::verified::{Lease, VerifiedToken};
 
 /// How far the issuer's clock and ours may differ. Machines that keep time by NTP stay
 /// within milliseconds of each other; five seconds forgive one that is catching up, and
@@ -161,14 +162,28 @@ impl TokenVerifier {
         &self.open_streams
     }
 
-    /// Whether a token that was good when it came is good still.
-    pub(crate) fn recheck(&self, token: &VerifiedToken) -> Result<(), VerifyError> {
-        self.check_now(token, self.now())
+    /// What a token that was just found good may keep open: it is still accepted for as
+    /// long as the issuer's time says now.
+    pub(crate) fn lease(&self, token: VerifiedToken) -> Lease {
+        let remaining = token.expires_at().duration_since(self.now()) + LEEWAY;
+        let remaining = Duration::try_from(remaining).unwrap_or_default();
+        Lease {
+            token,
+            until: self.clock.monotonic().saturating_add(remaining),
+        }
     }
 
-    /// How long a token is still accepted, by the same clock as `recheck`'s.
-    pub(crate) fn remaining(&self, token: &VerifiedToken) -> SignedDuration {
-        token.expires_at().duration_since(self.now()) + LEEWAY
+    /// Whether what a token opened may stay open.
+    pub(crate) fn recheck(&self, lease: &Lease) -> Result<(), VerifyError> {
+        if self.remaining(lease).is_zero() {
+            return Err(VerifyError::Expired);
+        }
+        self.check_revocations(&lease.token)
+    }
+
+    /// For how long it may, as far as time goes.
+    pub(crate) fn remaining(&self, lease: &Lease) -> Duration {
+        lease.until.saturating_sub(self.clock.monotonic())
     }
 
     /// The issuer's time, which claims are written by, once it is known; ours until then.
@@ -215,6 +230,11 @@ impl TokenVerifier {
         Ok(Remembered { token, key })
     }
 
+    /// Whom tokens must be for.
+    pub(crate) fn audience(&self) -> &str {
+        &self.expectations.audience
+    }
+
     fn check_expectations(&self, claims: &Claims) -> Result<(), VerifyError> {
         if claims.issuer != self.expectations.issuer {
             return Err(VerifyError::WrongIssuer);
@@ -231,6 +251,10 @@ impl TokenVerifier {
     /// use, remembered or not.
     fn check_now(&self, token: &VerifiedToken, now: Timestamp) -> Result<(), VerifyError> {
         check_times(token.claims(), now)?;
+        self.check_revocations(token)
+    }
+
+    fn check_revocations(&self, token: &VerifiedToken) -> Result<(), VerifyError> {
         match &self.revocations {
             Some(revocations) => Ok(revocations.check(token.revocation_keys())?),
             None => Ok(()),
@@ -273,7 +297,7 @@ impl TokenVerifier {
 
     fn take_note(&self, decision: &Result<VerifiedToken, VerifyError>) {
         match decision {
-            Ok(token) => self.open_streams.renew(token),
+            Ok(token) => self.open_streams.renew(token, || self.lease(token.clone())),
             Err(error) => {
                 let cause = std::error::Error::source(error);
                 tracing::debug!(reason = error.reason(), cause, "token refused: {error}");

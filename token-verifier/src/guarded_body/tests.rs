@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::{StreamExt as _, stream};
 use http_body_util::StreamBody;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::time::advance;
 use tonic::{Code, Status};
@@ -352,4 +352,28 @@ async fn what_was_taken_ahead_is_part_of_the_body() {
     let mut body = stage.body("t", true, stream::iter([Ok(data())]).boxed());
     passes(&mut body);
     assert!(body.is_end_stream());
+}
+
+// In the issuer's time a stream's token would be one of the future, or long over.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_neither_ends_nor_lengthens_a_stream() {
+    for step in [-3600, -10, 10, 3600] {
+        let stage = Stage::new();
+        let (sender, frames) = driven();
+        let (mut busy, mut silent) = (stage.body("s", true, frames), stage.silent("t"));
+        assert!(poll(&mut busy).is_pending() && poll(&mut silent).is_pending());
+        let set = stage.clock.now() + SignedDuration::from_secs(step);
+        stage.clock.set(set);
+        sender.unbounded_send(data()).unwrap();
+        passes(&mut busy);
+        assert!(poll(&mut silent).is_pending(), "{step}");
+        // Renewed by the clock as it is now.
+        stage.pass(40).await;
+        stage.token("s");
+        stage.pass(30).await;
+        assert!(poll(&mut busy).is_pending(), "{step}");
+        is_refused(&mut silent);
+        stage.pass(35).await;
+        is_refused(&mut busy);
+    }
 }
