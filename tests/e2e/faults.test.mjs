@@ -147,6 +147,25 @@ test("kill -9 of the cart service: 503, the rest works, and nothing acknowledged
   assert.deepEqual(await client.cart(), { "brass-key": 2, "key-ring": 4 });
 });
 
+test("clients that hang up in a flood take nobody else's requests with them", async () => {
+  const [flooder, bystander] = await Promise.all([registered(), registered()]);
+  let over = false;
+  const flood = Array.from({ length: 20 }, async () => {
+    while (!over) {
+      const request = await flooder.hangUp("GET", "/api/cart");
+      await new Promise((resolve) => setTimeout(resolve, 4));
+      request.destroy();
+    }
+  });
+  for (let round = 0; round < 200; round += 1) {
+    const { status, text } = await bystander.get(round % 2 ? "/api/cart" : "/auth/session");
+    assert.equal(status, 200, text);
+  }
+  over = true;
+  await Promise.all(flood);
+  for (const [name, log] of Object.entries(system.logs)) assert.doesNotMatch(log, /reset streams reached limit|pending-accept/, name);
+});
+
 test("a guest's cart waits for a cart service that is away at login", async () => {
   const person = await registered();
   const client = system.client();

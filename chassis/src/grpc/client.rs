@@ -9,6 +9,9 @@ use tonic::transport::{Channel, Endpoint};
 /// messages to a reader that was held up for a moment is no attack of our own peer.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
+/// Streams given up whose late frames are told from nonsense, as many as may be open.
+const REMEMBERED_RESETS: usize = 1024;
+
 /// How a channel behaves.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
@@ -68,6 +71,11 @@ pub fn connect(address: &str, options: ConnectOptions) -> Result<Channel, Connec
         // A peer that vanished between bursts is noticed before the next one.
         .keep_alive_while_idle(true)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        // Each call that is given up resets a stream, and what the other side had already
+        // sent on it counts as an error of its. Many people's calls share the connection,
+        // so those who hang up must not use it up for the others.
+        .http2_max_concurrent_reset_streams(REMEMBERED_RESETS)
+        .http2_max_local_error_reset_streams(None)
         .tcp_nodelay(true);
     Ok(endpoint.connect_lazy())
 }
