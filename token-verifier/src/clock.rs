@@ -2,7 +2,7 @@
 //! [`Clock`], so that tests own the time and only [`SystemClock`] reads the machine's.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, TimestampArithmetic};
 
@@ -12,11 +12,19 @@ pub trait Clock: Send + Sync + 'static {
     /// The current instant by the wall clock, which may be set forwards and backwards.
     fn now(&self) -> Timestamp;
 
-    /// Time since a fixed moment of this process. Nobody can set it.
+    /// Time since a fixed moment of this process. Nobody can set it, and it goes on while
+    /// the machine sleeps, if the machine can tell.
     fn monotonic(&self) -> Duration;
 }
 
 /// The machine's clock.
+///
+/// On Linux [`monotonic`](Clock::monotonic) counts the time that the machine was suspended
+/// (`CLOCK_BOOTTIME`); elsewhere that is up to [`std::time::Instant`]. A virtual machine
+/// that its host pauses, or goes back to a snapshot of, does not notice: that time is
+/// missing from every clock that cannot be set. Until its next word from the auth service
+/// a verifier there takes what it knows for as fresh, and the time for as early, as it was
+/// before.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -30,8 +38,42 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        START.elapsed()
+        static START: LazyLock<steady::Moment> = LazyLock::new(steady::now);
+        steady::since(*START)
+    }
+}
+
+/// `CLOCK_BOOTTIME`: the standard library's `Instant` stands still while the machine sleeps.
+#[cfg(target_os = "linux")]
+mod steady {
+    use std::time::Duration;
+
+    use rustix::time::{ClockId, clock_gettime};
+
+    pub(super) type Moment = Duration;
+
+    pub(super) fn now() -> Moment {
+        let since_boot = clock_gettime(ClockId::Boottime);
+        Duration::try_from(since_boot).expect("no time before the boot")
+    }
+
+    pub(super) fn since(start: Moment) -> Duration {
+        now().saturating_sub(start)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod steady {
+    use std::time::{Duration, Instant};
+
+    pub(super) type Moment = Instant;
+
+    pub(super) fn now() -> Moment {
+        Instant::now()
+    }
+
+    pub(super) fn since(start: Moment) -> Duration {
+        start.elapsed()
     }
 }
 

@@ -1,7 +1,8 @@
 //! What watches over a request after it was let in: that its token is still good.
 //!
-//! A call that is answered at once costs a look at the clock. What is watched is set up when the
-//! handler first has to wait, or when a response turns out to be more than one piece.
+//! A call that is answered at once costs a look at the clock. What is watched is set up
+//! when the handler first has to wait, or when a response turns out to be more than one
+//! piece.
 
 use std::pin::Pin;
 use std::sync::Arc;

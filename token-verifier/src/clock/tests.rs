@@ -29,3 +29,10 @@ fn correcting_the_wall_clock_passes_no_time() {
     assert_eq!(clock.now().as_second(), -3600);
     assert_eq!(clock.monotonic(), Duration::from_secs(60));
 }
+
+#[test]
+fn the_machines_monotonic_clock_goes_forwards_from_the_first_look() {
+    let first = SystemClock.monotonic();
+    let second = SystemClock.monotonic();
+    assert!(first <= second && second < Duration::from_secs(60 * 60));
+}
