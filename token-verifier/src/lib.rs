@@ -76,8 +76,16 @@
 //!   [`FollowOptions::heartbeat_timeout`] has passed without proof that nothing is missing.
 //! - A token is refused for its session, its subject or its key, never for its text:
 //!   signed again or spelled differently, it is still a token of that session.
-//! - `exp`, `iat` and `nbf` are judged by the auth service's clock, as the feed tells it,
-//!   and our monotonic one. A wall clock that is set forwards or back changes nothing.
+//! - `exp`, `iat` and `nbf` are judged by the auth service's clock, as the feed last told it,
+//!   and our monotonic one since. So once the feed has spoken, setting this machine's wall
+//!   clock changes nothing about tokens. Until then, and without [`Revocations`], the wall
+//!   clock counts; the age of [saved keys](RemoteOptions::saved_at) is always told by it.
+//! - That clock is believed, right or wrong. If it is set, tokens are judged by the new time
+//!   from the next message on: those issued before may be refused, as expired or from the
+//!   future, until their callers have new ones. What is open already stays open for as long
+//!   as its token had when it was let in or renewed. Auth services whose clocks differ
+//!   by more than [`LEEWAY`] refuse each other's tokens in this way.
+//! - Time in which this machine is suspended counts where [`SystemClock`] can tell.
 //!
 //! # When keys are away
 //!
