@@ -75,9 +75,10 @@ async fn take_in(
     mut stream: impl Stream<Item = Result<WatchResponse, Status>> + Unpin,
     handle: &mut FollowerHandle,
 ) -> Resync {
+    let mut progress = (handle.through(), Instant::now());
     loop {
         for _ in 0..MESSAGES_PER_TURN {
-            let patience = patience(handle);
+            let patience = patience(handle, progress.1);
             let next = while_ticking(handle, timeout(patience, stream.next())).await;
             let response = match next {
                 Ok(Some(Ok(response))) => response,
@@ -88,17 +89,22 @@ async fn take_in(
             if let Err(resync) = handle.apply(response) {
                 return resync;
             }
+            if handle.through() != progress.0 {
+                progress = (handle.through(), Instant::now());
+            }
         }
         tokio::task::yield_now().await;
     }
 }
 
-fn patience(handle: &FollowerHandle) -> Duration {
+/// How long to wait for the next message. Until all that the opening promised is there, only
+/// what goes on in the log counts: a feed that has nothing but heartbeats is no use.
+fn patience(handle: &FollowerHandle, progress_at: Instant) -> Duration {
     if handle.is_caught_up() {
-        handle.heartbeat_timeout()
-    } else {
-        handle.heartbeat_timeout().max(CATCH_UP_PATIENCE)
+        return handle.heartbeat_timeout();
     }
+    let patience = handle.heartbeat_timeout().max(CATCH_UP_PATIENCE);
+    patience.saturating_sub(progress_at.elapsed())
 }
 
 /// A random part of `pause`, so that followers which lost the same auth service do not come

@@ -145,6 +145,14 @@ impl Follower {
         matches!(&self.stream, Stream::Open(open) if !open.is_behind())
     }
 
+    /// How far the stream has told the log.
+    pub(super) fn through(&self) -> Option<u64> {
+        match &self.stream {
+            Stream::Open(open) => Some(open.at.seq),
+            Stream::Closed | Stream::Asked { .. } => None,
+        }
+    }
+
     /// How much is known.
     #[must_use]
     pub fn state(&self, now: Duration) -> FeedState {

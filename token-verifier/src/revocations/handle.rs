@@ -88,6 +88,11 @@ impl FollowerHandle {
         self.follower.is_caught_up()
     }
 
+    /// How far it has told the log.
+    pub(super) fn through(&self) -> Option<u64> {
+        self.follower.through()
+    }
+
     pub(super) fn heartbeat_timeout(&self) -> Duration {
         self.options.heartbeat_timeout
     }

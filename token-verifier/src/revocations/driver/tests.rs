@@ -267,6 +267,25 @@ async fn an_answer_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_snapshot_that_does_not_go_on_is_left_whatever_else_comes() {
+    let stage = Stage::new(FollowOptions::default());
+    let wire = stage.script.accept();
+    stage.opens(&wire, 0, 20).await;
+    for seq in 0..15 {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        send(&wire, sessions(seq, seq + 1)).await;
+    }
+    for _ in 0..9 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        send(&wire, heartbeat(20, stage.now())).await;
+    }
+    stage.settle().await;
+    assert!(stage.resyncs.lock().unwrap().is_empty());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(*stage.resyncs.lock().unwrap(), ["silent"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn heartbeats_keep_it_following() {
     let stage = Stage::new(FollowOptions::default());
     let wire = stage.script.accept();
