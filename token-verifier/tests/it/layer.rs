@@ -100,7 +100,9 @@ fn refused_with(response: &Response<String>, code: Code, message: &str, reason: 
         (info.reason.as_str(), info.domain.as_str()),
         (reason, "latchkey")
     );
-    assert!(info.metadata.is_empty());
+    // Whoever passes it on did not refuse at the door.
+    assert_eq!(info.metadata["audience"], AUDIENCE);
+    assert_eq!(info.metadata.len(), 1);
 }
 
 fn bearer(token: &str) -> String {
