@@ -134,9 +134,13 @@ impl KeyEncryptionKey {
         Self::load_existing(path)
     }
 
-    /// Reads a previous key from its file, which must be there: a new key in its place
-    /// would decrypt nothing.
-    pub fn load_existing(path: &Path) -> Result<Self, KeyEncryptionKeyError> {
+    /// Reads a previous key from its file. None: there is no such file, and none is made,
+    /// because a new key in its place would decrypt nothing.
+    pub fn load_previous(path: &Path) -> Result<Option<Self>, KeyEncryptionKeyError> {
+        Self::load(path)
+    }
+
+    fn load_existing(path: &Path) -> Result<Self, KeyEncryptionKeyError> {
         Self::load(path)?.ok_or_else(|| KeyEncryptionKeyError::Io {
             path: path.to_owned(),
             action: "read",

@@ -13,7 +13,6 @@ use proto::auth::v1::FILE_DESCRIPTOR_SET;
 use thiserror::Error;
 use token_verifier::Clock;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Accounts, AccountsParts};
@@ -33,6 +32,10 @@ use crate::signing_keys::{self, Keeper, KeeperParts, KeyMetrics, SharedSigningKe
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::tokens::{Tokens, TokensParts};
 use crate::workload::{GuardLayer, Workloads, WorkloadsError};
+
+mod task;
+
+use task::Task;
 
 /// Name in logs and metrics.
 const PROGRAM: &str = "auth-service";
@@ -102,6 +105,9 @@ pub enum ServeError {
     /// The HTTP server.
     #[error("serving the JWKS failed")]
     Http(#[source] chassis::http::ServeError),
+    /// A task that the service cannot do without.
+    #[error("{0} ended by a panic")]
+    Task(&'static str),
 }
 
 /// Runs the service until `shutdown`, then lets running calls end and closes the
@@ -129,15 +135,16 @@ pub async fn serve(
     let stop_serving = shutdown.child_token();
     let parts = Parts::open(&config, clock, &metrics, stop_serving.clone()).await?;
     let rounds = stop.child_token();
-    let tasks = Tasks::start(&parts, &config, gates, rounds.clone());
+    let ends = (rounds.clone(), stop_serving.clone());
+    let tasks = Tasks::start(&parts, &config, gates, ends);
     let doors = (listeners.grpc, listeners.http);
     let served = parts
         .serve(&config, doors, metrics, readiness, stop_serving)
         .await;
     rounds.cancel();
-    tasks.ended().await;
+    let ended = tasks.ended().await;
     parts.store.close().await;
-    served
+    served.and(ended)
 }
 
 /// What must be there before callers are sent here.
@@ -157,38 +164,36 @@ impl Gates {
     }
 }
 
-/// What goes on beside the servers.
-struct Tasks {
-    maintenance: JoinHandle<()>,
-    keeper: JoinHandle<()>,
-    hub: JoinHandle<()>,
-}
+/// What goes on beside the servers. Should one of them panic, the service ends.
+struct Tasks(Vec<Task>);
 
 impl Tasks {
-    fn start(parts: &Parts, config: &Config, gates: Gates, stop: CancellationToken) -> Self {
+    fn start(
+        parts: &Parts,
+        config: &Config,
+        gates: Gates,
+        (rounds, stop_serving): (CancellationToken, CancellationToken),
+    ) -> Self {
         gates.database.set(true);
         gates.keys.set(true);
-        let maintenance = maintenance::run(parts.maintenance(), gates.database, stop.clone());
+        let maintenance = maintenance::run(parts.maintenance(), gates.database, rounds.clone());
         let keeper = parts.api.keys.clone();
-        let keeper = keeper.run(config.keys.refresh_every, gates.keys, stop);
-        Self {
-            maintenance: tokio::spawn(maintenance),
-            keeper: tokio::spawn(keeper),
-            hub: tokio::spawn(parts.api.hub.clone().run(gates.revocations)),
-        }
+        let keeper = keeper.run(config.keys.refresh_every, gates.keys, rounds);
+        let hub = parts.api.hub.clone().run(gates.revocations);
+        Self(vec![
+            Task::spawn("maintenance", maintenance, &stop_serving),
+            Task::spawn("who looks after the keys", keeper, &stop_serving),
+            Task::spawn("who tells of revocations", hub, &stop_serving),
+        ])
     }
 
-    async fn ended(self) {
-        let tasks = [
-            ("maintenance", self.maintenance),
-            ("who looks after the keys", self.keeper),
-            ("who tells of revocations", self.hub),
-        ];
-        for (name, task) in tasks {
-            if task.await.is_err() {
-                tracing::error!("{name} had ended by a panic");
-            }
+    /// Waits for all of them.
+    async fn ended(self) -> Result<(), ServeError> {
+        let mut outcome = Ok(());
+        for task in self.0 {
+            outcome = outcome.and(task.ended().await.map_err(ServeError::Task));
         }
+        outcome
     }
 }
 
@@ -308,9 +313,17 @@ fn keys_good_for(config: &Config) -> Duration {
 }
 
 fn key_ring(config: &Config, entropy: &dyn Entropy) -> Result<KeyRing, KeyEncryptionKeyError> {
-    let files = config.previous_key_encryption_key_files.iter();
-    let previous = files.map(|file| KeyEncryptionKey::load_existing(file));
-    let previous = previous.collect::<Result<Vec<_>, _>>()?;
+    let mut previous = Vec::new();
+    for file in &config.previous_key_encryption_key_files {
+        match KeyEncryptionKey::load_previous(file)? {
+            Some(key) => previous.push(key),
+            // If the key that signs needs it, that is refused where it shows.
+            None => tracing::warn!(
+                "{}: there is no such previous key-encryption key; take it out of the settings",
+                file.display()
+            ),
+        }
+    }
     Ok(KeyRing::new(key_encryption_key(config, entropy)?, previous))
 }
 

@@ -21,28 +21,23 @@ pub enum StartError {
     /// The store answered, and its keys cannot be used.
     #[error("the signing keys cannot be used")]
     Keys(#[from] SigningKeyError),
-    /// Some are under key-encryption keys that nobody gave.
+    /// The active one is under a key-encryption key that nobody gave.
     #[error(
-        "{}: neither the configured key-encryption key {current} nor a previous one \
-         (previous_key_encryption_key_files)",
-        list(keys)
+        "signing key {kid} was encrypted under key-encryption key {found}: neither the \
+         configured key-encryption key {current} nor a previous one \
+         (previous_key_encryption_key_files)"
     )]
-    KeyEncryptionKeysMissing {
+    KeyEncryptionKeyMissing {
         /// The configured key's id.
         current: String,
-        /// Signing keys, each with the id of the key that it is encrypted under.
-        keys: Vec<(String, String)>,
+        /// The signing key.
+        kid: String,
+        /// The id of the key that it is encrypted under.
+        found: String,
     },
     /// They changed whenever they were about to be encrypted anew.
     #[error("other programs keep changing the signing keys")]
     Contended,
-}
-
-fn list(keys: &[(String, String)]) -> String {
-    let sentence = |(kid, found): &(String, String)| {
-        format!("signing key {kid} was encrypted under key-encryption key {found}")
-    };
-    keys.iter().map(sentence).collect::<Vec<_>>().join("; ")
 }
 
 /// Loads all keys and decrypts the active one, which is made first if there is none.
@@ -74,7 +69,7 @@ pub async fn load_or_create(
     Ok(SigningKeys::from_records(&records, key_ring)?)
 }
 
-/// All keys, when each of them is under the current key-encryption key.
+/// All keys, when what signs or will sign is under the current key-encryption key.
 async fn reencrypted(
     store: &dyn SigningKeyStore,
     key_ring: &KeyRing,
@@ -98,13 +93,15 @@ async fn reencrypted(
     Err(StartError::Contended)
 }
 
+/// What is to be encrypted anew. Nobody needs a retiring key's private half again, and
+/// an upcoming one that cannot be read keeps nobody from signing until then.
 fn changes(
     records: &[SigningKeyRecord],
     key_ring: &KeyRing,
 ) -> Result<Vec<Reencrypted>, StartError> {
     let mut changes = Vec::new();
-    let mut missing = Vec::new();
-    for record in records {
+    let needed = |record: &&SigningKeyRecord| record.state != SigningKeyState::Retiring;
+    for record in records.iter().filter(needed) {
         match under_current(record, key_ring) {
             Ok(None) => {}
             Ok(Some(after)) => changes.push(Reencrypted {
@@ -112,20 +109,32 @@ fn changes(
                 before: record.encrypted_private_key.clone(),
                 after: after.map_err(SigningKeyError::from)?,
             }),
-            Err(DecryptError::OtherKey { found, .. }) => missing.push((record.kid.clone(), found)),
-            Err(source) => {
-                let kid = record.kid.clone();
-                return Err(SigningKeyError::Decryption { kid, source }.into());
+            Err(error) if record.state == SigningKeyState::Active => {
+                return Err(refusal(record, key_ring, error));
             }
+            Err(error) => tracing::error!(
+                event = "key.unusable",
+                token.kid = record.kid,
+                error = &error as &dyn std::error::Error,
+                "signing key {kid} cannot be decrypted and will not sign here: give its \
+                 key-encryption key, or drop it with `latchkey keys revoke {kid}`",
+                kid = record.kid
+            ),
         }
     }
-    if missing.is_empty() {
-        return Ok(changes);
+    Ok(changes)
+}
+
+fn refusal(active: &SigningKeyRecord, key_ring: &KeyRing, error: DecryptError) -> StartError {
+    let kid = active.kid.clone();
+    match error {
+        DecryptError::OtherKey { found, .. } => StartError::KeyEncryptionKeyMissing {
+            current: key_ring.current().kid().to_owned(),
+            kid,
+            found,
+        },
+        source => SigningKeyError::Decryption { kid, source }.into(),
     }
-    Err(StartError::KeyEncryptionKeysMissing {
-        current: key_ring.current().kid().to_owned(),
-        keys: missing,
-    })
 }
 
 /// The JWE that takes the place of this key's, unless it is under the current key.

@@ -73,6 +73,30 @@ async fn a_missing_key_encryption_key_refuses_and_is_named() {
 }
 
 #[tokio::test]
+async fn only_the_active_key_must_be_readable() {
+    let (_directory, store) = store().await;
+    let keys = Keys::new();
+    let (ours, lost) = (keys.ring(0, &[]), keys.ring(2, &[]));
+    let first = signs(&store, &lost).await.unwrap();
+    let (_, second) = SigningKey::generate(&ours, SigningKeyState::Upcoming, start()).unwrap();
+    assert!(store.insert_upcoming(&second, &first, 9).await.unwrap());
+    let second = second.kid;
+    let taken = store.activate_key(&second, Some(&first), start()).await;
+    assert!(taken.unwrap());
+    let (_, third) = SigningKey::generate(&lost, SigningKeyState::Upcoming, start()).unwrap();
+    assert!(store.insert_upcoming(&third, &second, 9).await.unwrap());
+
+    let started = load_or_create(&store, &keys.ring(1, &[0]), start()).await;
+    let started = started.unwrap();
+    assert_eq!(started.signer().unwrap().kid(), second);
+    let jwks = String::from_utf8_lossy(started.jwks().body()).into_owned();
+    for kid in [&first, &second, &third.kid] {
+        assert!(jwks.contains(kid.as_str()), "{jwks}");
+    }
+    assert_eq!(signs(&store, &keys.ring(1, &[])).await.unwrap(), second);
+}
+
+#[tokio::test]
 async fn of_two_programs_with_the_new_key_both_start() {
     let (_directory, store) = store().await;
     let keys = Keys::new();
