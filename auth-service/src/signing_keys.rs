@@ -26,7 +26,7 @@ pub mod rotation;
 mod shared;
 mod start;
 
-pub use keeper::{Keeper, KeeperError, KeeperParts, KeyStatus};
+pub use keeper::{Keeper, KeeperError, KeeperParts, KeyStatus, Rotated};
 pub use metrics::KeyMetrics;
 pub use shared::SharedSigningKeys;
 pub use start::{StartError, load_or_create};
@@ -209,6 +209,15 @@ impl SigningKeys {
             }
         };
         (Self::new(records, signer), problem)
+    }
+
+    /// The same, and nothing signs. They are the keys of no rows.
+    fn without_signer(&self) -> Self {
+        Self {
+            signer: None,
+            jwks: self.jwks.clone(),
+            states: Vec::new(),
+        }
     }
 
     fn new(records: &[SigningKeyRecord], signer: Option<Arc<SigningKey>>) -> Self {

@@ -3,7 +3,7 @@
 //!
 //! Every instance runs one; the store lets each step happen once.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chassis::readiness::Gate;
@@ -15,7 +15,9 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::rotation::{MAX_PUBLISHED, Schedule, Sightings, Step, next_change_in, plan};
+use super::rotation::{
+    KeyAge, MAX_PUBLISHED, Schedule, Sightings, Step, is_full, next_change_in, plan,
+};
 use super::{KeyMetrics, SharedSigningKeys, SigningKey, SigningKeyError, open};
 use crate::key_encryption::KeyRing;
 use crate::store::{KeyRevoked, SigningKeyRecord, SigningKeyState, SigningKeyStore, StoreError};
@@ -30,6 +32,26 @@ pub struct Keeper {
     /// Held over every read and what follows from it, so that an older reading never
     /// takes the place of a newer one.
     sightings: Arc<Mutex<Sightings>>,
+    /// What was last said to stop the schedule.
+    stopped: Arc<std::sync::Mutex<Option<Stopped>>>,
+}
+
+/// What stops the schedule until an operator does something, or another instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stopped {
+    /// There are as many keys as verifiers hold.
+    Full,
+    /// The key that is to sign next cannot be used here.
+    Unusable(String),
+}
+
+/// What became of the wish for another key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// The key that signs next.
+    pub upcoming: KeyStatus,
+    /// Whether it was published for this wish; otherwise it was there already.
+    pub is_new: bool,
 }
 
 /// What a [`Keeper`] works with.
@@ -86,6 +108,7 @@ impl Keeper {
         Self {
             parts: Arc::new(parts),
             sightings: Arc::default(),
+            stopped: Arc::default(),
         }
     }
 
@@ -98,20 +121,21 @@ impl Keeper {
 
     /// Publishes the key that signs next, unless there is one already, and returns it.
     /// It begins to sign when it has been published for long enough.
-    pub async fn rotate(&self) -> Result<KeyStatus, KeeperError> {
+    pub async fn rotate(&self) -> Result<Rotated, KeeperError> {
         let mut sightings = self.sightings.lock().await;
+        let mut is_new = false;
         for _ in 0..MAX_TRIES {
             let records = self.read(&mut sightings).await?;
             let statuses = self.statuses(&records, &sightings);
             let upcoming = |it: &KeyStatus| it.record.state == SigningKeyState::Upcoming;
             if let Some(upcoming) = statuses.into_iter().find(upcoming) {
-                return Ok(upcoming);
+                return Ok(Rotated { upcoming, is_new });
             }
             if records.len() >= MAX_PUBLISHED {
                 return Err(KeeperError::TooMany);
             }
             let active = super::active_of(&records)?.kid.clone();
-            self.publish(&active).await?;
+            is_new = self.publish(&active).await?;
         }
         Err(KeeperError::Contended)
     }
@@ -128,6 +152,7 @@ impl Keeper {
                 kid: kid.to_owned(),
             }),
             KeyRevoked::Done { active } => {
+                parts.keys.drop_signer(kid);
                 audit("key.revoked", kid);
                 if active.kid == replacement.kid {
                     audit("key.created", &active.kid);
@@ -147,17 +172,34 @@ impl Keeper {
 
     /// Runs until `stop`. `gate` is open while this process has a key to sign with.
     pub async fn run(self, every: Duration, gate: Gate, stop: CancellationToken) {
-        stop.run_until_cancelled(self.rounds(every, gate)).await;
+        let work = async { tokio::join!(self.rounds(every), self.follow(every, gate)) };
+        stop.run_until_cancelled(work).await;
     }
 
-    async fn rounds(&self, every: Duration, gate: Gate) {
+    /// Beside the rounds: one that waits for the store must not keep it open.
+    async fn follow(&self, every: Duration, gate: Gate) {
+        let mut ticks = tokio::time::interval(every);
+        let mut changed = self.parts.keys.changed();
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                // The sender lives in the parts.
+                _ = changed.changed() => {}
+            }
+            gate.set(self.parts.keys.signer().is_some());
+        }
+    }
+
+    async fn rounds(&self, every: Duration) {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut well = true;
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.parts.keys.stale() => {}
+            }
             let outcome = self.round().await;
-            gate.set(self.parts.keys.signer().is_some());
             match (&outcome, well) {
                 (Err(error), true) => report(error),
                 (Ok(()), false) => info!("the signing keys can be read again"),
@@ -173,10 +215,16 @@ impl Keeper {
         let records = self.read(&mut sightings).await?;
         let ages = sightings.ages(&records, self.parts.clock.monotonic());
         self.parts.metrics.show(&ages);
-        let steps = plan(&ages, &self.parts.schedule);
+        let mut steps = plan(&ages, &self.parts.schedule);
+        let stopped = self.stopped(&ages, &steps, &records);
+        // An instance that cannot sign with a key does not make everybody try.
+        if matches!(stopped, Some(Stopped::Unusable(_))) {
+            steps.retain(|step| !matches!(step, Step::Activate { .. }));
+        }
+        self.tell(stopped);
         let due = !steps.is_empty();
         for step in steps {
-            self.take(step, &records).await?;
+            self.take(step).await?;
         }
         // Also where another instance was faster: it has changed something, then.
         if due {
@@ -185,13 +233,14 @@ impl Keeper {
         Ok(())
     }
 
-    async fn take(&self, step: Step, records: &[SigningKeyRecord]) -> Result<(), KeeperError> {
+    async fn take(&self, step: Step) -> Result<(), KeeperError> {
         let KeeperParts { store, clock, .. } = &*self.parts;
         match step {
             Step::CreateActive => self.create_active().await?,
-            Step::Publish { active } => self.publish(&active).await?,
+            Step::Publish { active } => {
+                self.publish(&active).await?;
+            }
             Step::Activate { kid, retires } => {
-                self.check_usable(&kid, records)?;
                 let done = store.activate_key(&kid, retires.as_deref(), clock.now());
                 if done.await? {
                     audit("key.activated", &kid);
@@ -207,12 +256,44 @@ impl Keeper {
         Ok(())
     }
 
-    /// An instance that cannot sign with a key does not make everybody try.
-    fn check_usable(&self, kid: &str, records: &[SigningKeyRecord]) -> Result<(), KeeperError> {
-        if let Some(record) = records.iter().find(|record| record.kid == kid) {
-            open(record, &self.parts.key_ring)?;
+    fn stopped(
+        &self,
+        ages: &[KeyAge<'_>],
+        steps: &[Step],
+        records: &[SigningKeyRecord],
+    ) -> Option<Stopped> {
+        let next = steps.iter().find_map(|step| match step {
+            Step::Activate { kid, .. } => records.iter().find(|record| record.kid == *kid),
+            _ => None,
+        });
+        let unusable = next.filter(|next| {
+            super::public_of(next).is_err() || open(next, &self.parts.key_ring).is_err()
+        });
+        match unusable {
+            Some(next) => Some(Stopped::Unusable(next.kid.clone())),
+            None => is_full(ages, &self.parts.schedule).then_some(Stopped::Full),
         }
-        Ok(())
+    }
+
+    /// Once when it begins, not each second.
+    fn tell(&self, stopped: Option<Stopped>) {
+        let mut told = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told == stopped {
+            return;
+        }
+        match &stopped {
+            Some(Stopped::Full) => warn!(
+                "{MAX_PUBLISHED} signing keys are published: no other is made until one is deleted"
+            ),
+            Some(Stopped::Unusable(kid)) => error!(
+                event = "key.unusable",
+                token.kid = kid,
+                "signing key {kid} should sign now and cannot be used here; unless another \
+                 instance can, drop it with `latchkey keys revoke {kid}`"
+            ),
+            None => info!("signing keys rotate again"),
+        }
+        *told = stopped;
     }
 
     async fn create_active(&self) -> Result<(), KeeperError> {
@@ -226,15 +307,17 @@ impl Keeper {
         Ok(())
     }
 
-    async fn publish(&self, active: &str) -> Result<(), KeeperError> {
+    /// Whether it was this process that did.
+    async fn publish(&self, active: &str) -> Result<bool, KeeperError> {
         let parts = &self.parts;
         let now = parts.clock.now();
         let (key, record) = SigningKey::generate(&parts.key_ring, SigningKeyState::Upcoming, now)?;
         let published = parts.store.insert_upcoming(&record, active, MAX_PUBLISHED);
-        if published.await? {
+        let published = published.await?;
+        if published {
             audit("key.created", key.kid());
         }
-        Ok(())
+        Ok(published)
     }
 
     /// Reads the keys and, where they are others, hands them on.

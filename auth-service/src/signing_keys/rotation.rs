@@ -102,15 +102,28 @@ fn next_signer(keys: &[KeyAge<'_>], schedule: &Schedule) -> Option<Step> {
         }
         (Some(_), Some(_)) => None,
         (Some(active), None) => {
-            let due = active.in_state_for
-                >= schedule
-                    .rotate_every
-                    .saturating_sub(schedule.publish_before);
-            (due && keys.len() < MAX_PUBLISHED).then(|| Step::Publish {
+            let due = is_due(active, schedule) && keys.len() < MAX_PUBLISHED;
+            due.then(|| Step::Publish {
                 active: active.kid.to_owned(),
             })
         }
     }
+}
+
+/// Whether the next key should be published and cannot: there are too many.
+pub fn is_full(keys: &[KeyAge<'_>], schedule: &Schedule) -> bool {
+    let in_state = |state| keys.iter().filter(move |key| key.state == state);
+    let mut active = in_state(SigningKeyState::Active);
+    keys.len() >= MAX_PUBLISHED
+        && in_state(SigningKeyState::Upcoming).next().is_none()
+        && active.any(|active| is_due(active, schedule))
+}
+
+fn is_due(active: &KeyAge<'_>, schedule: &Schedule) -> bool {
+    let until = schedule
+        .rotate_every
+        .saturating_sub(schedule.publish_before);
+    active.in_state_for >= until
 }
 
 fn activate(key: &KeyAge<'_>, active: Option<&KeyAge<'_>>) -> Step {

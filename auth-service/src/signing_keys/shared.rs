@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::{SigningKey, SigningKeys};
@@ -20,6 +20,7 @@ pub struct SharedSigningKeys {
 struct Shared {
     keys: ArcSwap<SigningKeys>,
     changed: watch::Sender<()>,
+    stale: Notify,
     began: Instant,
     /// Milliseconds from `began` to the last time that the store had these keys.
     confirmed_ms: AtomicU64,
@@ -39,6 +40,7 @@ impl SharedSigningKeys {
             shared: Arc::new(Shared {
                 keys: ArcSwap::from_pointee(keys),
                 changed: watch::Sender::new(()),
+                stale: Notify::new(),
                 began: Instant::now(),
                 confirmed_ms: AtomicU64::new(0),
                 good_for,
@@ -78,6 +80,24 @@ impl SharedSigningKeys {
     pub fn replace(&self, keys: SigningKeys) {
         self.shared.keys.store(Arc::new(keys));
         self.shared.changed.send_replace(());
+    }
+
+    /// This key is revoked: it signs no more, whatever the next reading brings.
+    pub(super) fn drop_signer(&self, kid: &str) {
+        let current = self.current();
+        if current.signer().is_some_and(|key| key.kid() == kid) {
+            self.replace(current.without_signer());
+        }
+    }
+
+    /// The stored keys are others than these, somebody heard: they are to be read at once.
+    pub(crate) fn read_again(&self) {
+        self.shared.stale.notify_one();
+    }
+
+    /// Waits for [`Self::read_again`].
+    pub(crate) async fn stale(&self) {
+        self.shared.stale.notified().await;
     }
 
     /// Tells whenever keys were replaced, so that the published ones can be announced.

@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::messages;
 use crate::grpc::messages::timestamp;
-use crate::signing_keys::{Keeper, KeyStatus};
+use crate::signing_keys::{Keeper, KeyStatus, Rotated};
 use crate::store::SigningKeyState;
 use crate::workload::Workload;
 
@@ -25,13 +25,15 @@ pub(super) async fn rotate(
     keys: &Keeper,
     caller: &Workload,
 ) -> Result<RotateSigningKeysResponse, Status> {
-    let upcoming = keys.rotate().await?;
-    tracing::info!(
-        event = "operator.keys_rotated",
-        token.kid = upcoming.record.kid,
-        workload = caller.name(),
-        "an operator had the signing keys rotated"
-    );
+    let Rotated { upcoming, is_new } = keys.rotate().await?;
+    if is_new {
+        tracing::info!(
+            event = "operator.keys_rotated",
+            token.kid = upcoming.record.kid,
+            workload = caller.name(),
+            "an operator had the signing keys rotated"
+        );
+    }
     Ok(RotateSigningKeysResponse {
         upcoming: Some(key(upcoming)),
     })

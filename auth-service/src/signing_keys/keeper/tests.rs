@@ -113,13 +113,15 @@ async fn a_clock_that_is_set_by_hours_brings_nothing_forward() {
 async fn rotating_twice_publishes_one_key_and_says_when_it_signs() {
     let world = World::new().await;
     let keeper = world.keeper().await;
-    let upcoming = keeper.rotate().await.unwrap();
+    let Rotated { upcoming, is_new } = keeper.rotate().await.unwrap();
+    assert!(is_new);
     assert_eq!(
         upcoming.next_change_at,
         Some(start() + SCHEDULE.publish_before)
     );
     let again = keeper.rotate().await.unwrap();
-    assert_eq!(again.record, upcoming.record);
+    assert_eq!(again.upcoming.record, upcoming.record);
+    assert!(!again.is_new);
     let jwks = keeper.parts.keys.current().jwks().body().clone();
     assert!(String::from_utf8_lossy(&jwks).contains(&upcoming.record.kid));
 }
@@ -130,13 +132,21 @@ async fn nobody_publishes_more_than_verifiers_hold() {
     let keeper = world.keeper().await;
     let mut active = signs(&keeper);
     for _ in 0..MAX_PUBLISHED - 1 {
-        let next = keeper.rotate().await.unwrap().record.kid;
+        let next = keeper.rotate().await.unwrap().upcoming.record.kid;
         let activated = world.store.activate_key(&next, Some(&active), start());
         assert!(activated.await.unwrap());
         active = next;
     }
     let refused = keeper.rotate().await.unwrap_err();
     assert!(matches!(refused, KeeperError::TooMany), "{refused}");
+    world.clock.advance(SCHEDULE.rotate_every);
+    let records = world.store.load_all().await.unwrap();
+    let stopped = {
+        let sightings = keeper.sightings.lock().await;
+        let ages = sightings.ages(&records, world.clock.monotonic());
+        keeper.stopped(&ages, &[], &records)
+    };
+    assert_eq!(stopped, Some(Stopped::Full));
     let replaced = keeper.revoke(&active).await.unwrap().record.kid;
     assert_eq!(signs(&keeper), replaced, "an emergency needs no room");
 }
@@ -156,6 +166,10 @@ async fn a_revoked_key_signs_no_more_and_is_not_found_again() {
     assert!(!String::from_utf8_lossy(&jwks).contains(&first));
 
     assert_eq!(signs(&other), first, "it has not looked yet");
+    other.parts.keys.drop_signer(&active.record.kid);
+    assert_eq!(signs(&other), first, "that is another key");
+    other.parts.keys.drop_signer(&first);
+    assert!(other.parts.keys.signer().is_none());
     other.round().await.unwrap();
     assert_eq!(signs(&other), active.record.kid);
     let refused = other.revoke(&first).await.unwrap_err();
@@ -240,4 +254,47 @@ async fn a_lost_database_keeps_what_was_read() {
     let refused = keeper.round().await.unwrap_err();
     assert!(matches!(refused, KeeperError::Store(_)), "{refused}");
     assert_eq!(signs(&keeper), first);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_used_here_keeps_no_other_step_from_being_taken() {
+    let world = World::new().await;
+    let keeper = world.keeper().await;
+    let stranger = KeyRing::from(KeyEncryptionKey::generate(&OsEntropy));
+    let made = SigningKey::generate(&stranger, SigningKeyState::Upcoming, start());
+    let (_, lost) = made.unwrap();
+    let first = signs(&keeper);
+    assert!(world.store.insert_upcoming(&lost, &first, 9).await.unwrap());
+    assert_eq!(world.pass(&keeper, 12).await, first);
+    let told = keeper.stopped.lock().unwrap().clone();
+    assert_eq!(told, Some(Stopped::Unusable(lost.kid.clone())));
+    keeper.revoke(&lost.kid).await.unwrap();
+    world.pass(&keeper, 1).await;
+    assert_eq!(*keeper.stopped.lock().unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_keeper_that_is_woken_reads_at_once() {
+    let world = World::new().await;
+    let keeper = world.keeper().await;
+    let other = world.keeper().await;
+    let first = signs(&keeper);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let stop = CancellationToken::new();
+    let readiness = chassis::readiness::Readiness::new();
+    let (running, gate, ends) = (other.clone(), readiness.gate("keys"), stop.clone());
+    let run = tokio::spawn(async move { running.run(day, gate, ends).await });
+    let mut changed = other.parts.keys.changed();
+    let next = keeper.revoke(&first).await.unwrap().record.kid;
+    other.parts.keys.read_again();
+    while other
+        .parts
+        .keys
+        .signer()
+        .is_none_or(|key| key.kid() != next)
+    {
+        changed.changed().await.unwrap();
+    }
+    stop.cancel();
+    run.await.unwrap();
 }
