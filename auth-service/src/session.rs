@@ -281,6 +281,16 @@ impl Session {
         }
     }
 
+    /// The session that goes on in this one's place after its person set a new password.
+    /// It has another id, so that the tokens of this one can be revoked.
+    pub fn continued(self, now: Timestamp, entropy: &dyn Entropy) -> Self {
+        let id = SessionId(uuid_v7(to_millisecond(now), entropy));
+        Self {
+            id,
+            ..self.reauthenticated(now)
+        }
+    }
+
     /// The same session after its person showed the password again.
     pub fn reauthenticated(self, now: Timestamp) -> Self {
         Self {

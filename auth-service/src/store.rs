@@ -145,8 +145,9 @@ pub trait AccountStore: Send + Sync + 'static {
         rehashed: Option<&PasswordHash>,
     ) -> Result<SignedIn, StoreError>;
 
-    /// Sets a new password, gives the session a new secret and ends all others at the
-    /// moment that its person proved who they are.
+    /// Sets a new password, gives the session a new secret and the id that `change` says,
+    /// and ends all others, and its former id, at the moment that its person proved who
+    /// they are.
     async fn change_password(&self, change: &PasswordChange)
     -> Result<PasswordChanged, StoreError>;
 }

@@ -10,7 +10,8 @@ use crate::session::{Session, SessionId, SessionKind, SessionSecret};
 use crate::store::{PasswordChange, PasswordChanged};
 
 impl Accounts {
-    /// Sets a new password, gives the session a new secret and ends all others.
+    /// Sets a new password, gives the session a new secret and id, and ends all others and
+    /// its former self: their ids.
     pub async fn change_password(
         &self,
         request: NewPassword<'_>,
@@ -75,7 +76,7 @@ impl Accounts {
         password_hash: PasswordHash,
     ) -> Result<(OpenedSession, Vec<SessionId>), ChangePasswordError> {
         let secret = SessionSecret::generate(&*self.entropy);
-        let session = session.reauthenticated(self.clock.now());
+        let session = session.continued(self.clock.now(), &*self.entropy);
         let change = PasswordChange {
             subject: account.subject.clone(),
             verified: account.password_hash.clone(),

@@ -218,9 +218,11 @@ async fn a_new_password_gives_a_new_secret_and_ends_the_other_sessions() {
         .await
         .unwrap()
         .into_inner();
-    assert_eq!(changed.ended_session_ids, [second.session.unwrap().id]);
+    let former = first.session.unwrap().id;
+    let ended = [second.session.unwrap().id, former.clone()];
+    assert_eq!(changed.ended_session_ids, ended);
     let new = changed.session.unwrap();
-    assert_eq!(new.session.unwrap().id, first.session.unwrap().id);
+    assert_ne!(new.session.unwrap().id, former);
     for (dead, reason) in [
         (&first.session_secret, "SESSION_REPLACED"),
         (&second.session_secret, "SESSION_INVALID"),

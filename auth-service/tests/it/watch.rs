@@ -181,8 +181,10 @@ async fn whatever_ends_a_session_is_told_in_order() {
         new_password: "another long password".to_owned(),
         client: client(HOME),
     };
-    gateway.accounts.change_password(request).await.unwrap();
-    assert_eq!(feed.ended_sessions(1).await, [fourth]);
+    let answer = gateway.accounts.change_password(request).await.unwrap();
+    let changed = answer.into_inner().session.unwrap().session.unwrap().id;
+    // Tokens of the old cookie are to end as well.
+    assert_eq!(feed.ended_sessions(2).await, [fourth, fifth]);
 
     let guest = gateway.guest().await.unwrap();
     let request = LoginRequest {
@@ -211,7 +213,7 @@ async fn whatever_ends_a_session_is_told_in_order() {
         panic!("no subject: {entries:?}");
     };
     assert!(subject.subject.starts_with("usr_"));
-    assert_eq!(session_of(&entries[1]), fifth);
+    assert_eq!(session_of(&entries[1]), changed);
     auth.stop().await;
 }
 

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use token_verifier::Subject;
 
-use super::rows::AccountRow;
+use super::revocations::append_sessions;
+use super::rows::{AccountRow, read_id};
 use super::{SqliteStore, sessions, violates_unique};
 use crate::account::Account;
 use crate::email::Email;
@@ -82,14 +83,19 @@ impl AccountStore for SqliteStore {
             password_hash,
             ..
         } = change;
-        if !set_password(&mut transaction, subject, verified, password_hash).await?
-            || !rotate(&mut transaction, change).await?
-        {
+        if !set_password(&mut transaction, subject, verified, password_hash).await? {
             return Ok(PasswordChanged::Gone);
         }
+        let Some(former) = rotate(&mut transaction, change).await? else {
+            return Ok(PasswordChanged::Gone);
+        };
         let kept = &change.session;
         let now = kept.authenticated_at.unwrap_or(kept.created_at);
-        let ended = sessions::delete_others(&mut transaction, subject, kept.id, now).await?;
+        let mut ended = sessions::delete_others(&mut transaction, subject, kept.id, now).await?;
+        if former != kept.id {
+            append_sessions(&mut transaction, [former], now).await?;
+            ended.push(former);
+        }
         self.commit(transaction).await?;
         Ok(PasswordChanged::Done { ended })
     }
@@ -153,26 +159,32 @@ async fn set_password(
     Ok(set.rows_affected() == 1)
 }
 
-/// Gives the session its new secret. False: it is gone, or has another one already.
+/// Gives the session its new secret and id. Its id until now; none: it is gone, or has
+/// another secret already.
 async fn rotate(
     connection: &mut SqliteConnection,
     change: &PasswordChange,
-) -> Result<bool, StoreError> {
-    let rotated = sqlx::query(
+) -> Result<Option<SessionId>, StoreError> {
+    let former: Option<String> =
+        sqlx::query_scalar("SELECT id FROM sessions WHERE secret_hash = ? AND subject = ?")
+            .bind(change.old_secret.as_bytes())
+            .bind(change.subject.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
+    let Some(former) = former else {
+        return Ok(None);
+    };
+    let session = &change.session;
+    sqlx::query(
         "UPDATE sessions \
-         SET secret_hash = ?1, authenticated_at = ?2, replaced_secret_hash = ?3 \
-         WHERE secret_hash = ?3 AND subject = ?4",
+         SET secret_hash = ?1, id = ?2, authenticated_at = ?3, replaced_secret_hash = ?4 \
+         WHERE secret_hash = ?4",
     )
     .bind(change.new_secret.as_bytes())
-    .bind(
-        change
-            .session
-            .authenticated_at
-            .map(Timestamp::as_millisecond),
-    )
+    .bind(session.id.to_string())
+    .bind(session.authenticated_at.map(Timestamp::as_millisecond))
     .bind(change.old_secret.as_bytes())
-    .bind(change.subject.as_str())
     .execute(connection)
     .await?;
-    Ok(rotated.rows_affected() == 1)
+    read_id(&former).map(Some)
 }
