@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::stream::{self, WatchStream};
-use super::{Batch, Resume, Tail, wire};
+use super::{Batch, Resume, RevocationTarget, Tail, wire};
 use crate::metrics::AuthMetrics;
 use crate::signing_keys::SharedSigningKeys;
 use crate::store::{RevocationLog, StoreError};
@@ -163,6 +163,10 @@ impl Shared {
         let entries = self.parts.log.read_after(tail.seq(), TAIL_BATCH).await?;
         for entry in &entries {
             self.parts.metrics.revocation_appended(entry.target.kind());
+            // Perhaps another instance's doing: nothing may be signed with it any more.
+            if matches!(entry.target, RevocationTarget::Key(_)) {
+                self.parts.keys.read_again();
+            }
         }
         let is_full = entries.len() >= TAIL_BATCH as usize;
         if let Some(batch) = tail.read(known_head, entries, TAIL_BATCH) {

@@ -125,16 +125,22 @@ impl Task {
         over
     }
 
+    /// Until the watcher goes, whatever is waited for: one that has gone must not stand in
+    /// the way of those who wait for the same.
     async fn tell(&mut self, opening: Bytes) -> Result<std::convert::Infallible, Over> {
+        let messages = self.messages.clone();
+        tokio::select! {
+            over = self.tell_on(opening) => over,
+            () = messages.closed() => Err(Over::WatcherGone),
+        }
+    }
+
+    async fn tell_on(&mut self, opening: Bytes) -> Result<std::convert::Infallible, Over> {
         self.send(opening).await?;
         self.send_keys().await?;
         loop {
             self.catch_up().await?;
-            let published = tokio::select! {
-                published = self.ring.recv() => published,
-                () = self.messages.closed() => return Err(Over::WatcherGone),
-            };
-            match published {
+            match self.ring.recv().await {
                 Ok(published) => self.pass_on(&published).await?,
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     return Err(WatchEnd::TooSlow.into());
