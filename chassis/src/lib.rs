@@ -19,6 +19,7 @@ pub mod status;
 pub mod telemetry;
 pub mod trace_context;
 pub mod verifier;
+pub mod vital;
 pub mod workload;
 
 pub use token_verifier::{Clock, ManualClock, SystemClock};

@@ -14,7 +14,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use token_verifier::{
     Clock, Feed, FeedState, FollowOptions, GrpcFeed, Keys, OnStale, OnStaleError, Revocations,
 };
-use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tower::Layer as _;
 
@@ -22,6 +21,7 @@ use crate::grpc::{ConnectError, ConnectOptions, connect};
 use crate::metrics::{DURATION_BUCKETS, Metrics};
 use crate::readiness::{Gate, Readiness};
 use crate::settings::Section;
+use crate::vital::Vital;
 use crate::workload::{
     AssertionLayer, AssertionSigner, AttachAssertion, KeyFileError, WorkloadKey,
 };
@@ -184,9 +184,9 @@ fn feed_options(stale: &StaleSettings) -> ConnectOptions {
     }
 }
 
-/// Follows `feed` until `shutdown`. The keys that it announces go into `keys`. The gate
+/// Follows `feed` for as long as `vital` says. The keys that it announces go into `keys`. The gate
 /// `revocations` of `readiness` opens with the first snapshot, and is closed again while
-/// the feed is stale if tokens are refused then.
+/// the feed is stale if tokens are refused then, or when the follower is lost.
 #[must_use]
 pub fn follow(
     feed: impl Feed,
@@ -195,9 +195,10 @@ pub fn follow(
     clock: Arc<dyn Clock>,
     metrics: &Metrics,
     readiness: &Readiness,
-    shutdown: CancellationToken,
+    vital: &Vital,
 ) -> Revocations {
-    let watched = Watched::register(metrics, readiness.gate("revocations"), stale.on_stale);
+    let gate = readiness.gate("revocations");
+    let watched = Arc::new(Watched::register(metrics, gate, stale.on_stale));
     let mut options = watched
         .hooks(FollowOptions::default())
         .on_stale(stale.on_stale)
@@ -208,7 +209,9 @@ pub fn follow(
     let (revocations, driver) = Revocations::follow(feed, options, clock);
     let live = "Revocations that still concern a living token";
     metrics.register("revocations_live", live, Live(revocations.clone()));
-    tokio::spawn(shutdown.run_until_cancelled_owned(driver));
+    vital.spawn("the follower of revocations", driver, move || {
+        watched.lost()
+    });
     revocations
 }
 
@@ -251,7 +254,8 @@ impl Watched {
         watched
     }
 
-    fn hooks(self, options: FollowOptions) -> FollowOptions {
+    fn hooks(self: &Arc<Self>, options: FollowOptions) -> FollowOptions {
+        let watched = Arc::clone(self);
         let (propagation, resyncs) = (self.propagation.clone(), self.resyncs.clone());
         options
             .on_applied(move |after: Duration| propagation.observe(after.as_secs_f64()))
@@ -259,9 +263,15 @@ impl Watched {
                 resyncs.get_or_create(&ReasonLabel { reason }).inc();
             })
             .on_state(move |state: FeedState| {
-                self.gate.set(is_open(state, self.on_stale));
-                self.show(state);
+                watched.gate.set(is_open(state, watched.on_stale));
+                watched.show(state);
             })
+    }
+
+    /// Nothing is heard any more, whatever was said last.
+    fn lost(&self) {
+        self.gate.set(false);
+        self.show(FeedState::Stale);
     }
 
     fn show(&self, state: FeedState) {

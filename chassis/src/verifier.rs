@@ -12,12 +12,12 @@ use token_verifier::{
     Clock, Expectations, FetchError, Keys, RemoteError, RemoteOptions, TokenVerifier, VerifyError,
 };
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use crate::readiness::{Gate, Readiness};
 use crate::revocations::{self, RevocationSettings, RevocationsError};
 use crate::settings::Section;
+use crate::vital::Vital;
 
 /// Where the auth service is in development.
 const DEFAULT_ISSUER: &str = "http://localhost:8081";
@@ -122,8 +122,8 @@ impl TokenSettings {
     }
 }
 
-/// Starts fetching keys and following the revocation feed, until `shutdown`, and gives
-/// the verifier that uses both. The gate `keys` of `readiness` is open while there are
+/// Starts fetching keys and following the revocation feed, for as long as `vital` says,
+/// and gives the verifier that uses both. The gate `keys` of `readiness` is open while there are
 /// keys, the gate `revocations` as [`revocations::follow`] says.
 ///
 /// # Errors
@@ -134,7 +134,7 @@ pub fn start(
     clock: Arc<dyn Clock>,
     metrics: &Metrics,
     readiness: &Readiness,
-    shutdown: CancellationToken,
+    vital: &Vital,
 ) -> Result<TokenVerifier, RevocationsError> {
     let feed = settings.revocations.feed(Arc::clone(&clock))?;
     let fetched = Arc::new(Notify::new());
@@ -151,7 +151,7 @@ pub fn start(
         Arc::clone(&clock),
         metrics,
         readiness,
-        shutdown.clone(),
+        vital,
     );
     let expectations = Expectations {
         issuer: settings.issuer,
@@ -159,8 +159,11 @@ pub fn start(
     };
     let verifier =
         TokenVerifier::new(expectations, keys.clone(), clock).with_revocations(revocations);
-    tokio::spawn(shutdown.clone().run_until_cancelled_owned(driver));
-    tokio::spawn(shutdown.run_until_cancelled_owned(watch(keys, gate, fetched)));
+    let stopping = readiness.clone();
+    vital.spawn("the fetcher of keys", driver, move || stopping.stop());
+    let stopping = readiness.clone();
+    let watch = watch(keys, gate, fetched);
+    vital.spawn("the watch over keys", watch, move || stopping.stop());
     Ok(count_decisions(verifier, metrics))
 }
 

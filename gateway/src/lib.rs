@@ -43,6 +43,7 @@ use chassis::{
     metrics::Metrics,
     readiness::{Gate, Readiness},
     revocations::SignedFeed,
+    vital::{Lost, Vital},
     workload::{AssertionSigner, WorkloadKey},
 };
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -136,6 +137,9 @@ pub enum ServeError {
     /// The server stopped with requests under way.
     #[error(transparent)]
     Http(#[from] chassis::http::ServeError),
+    /// A part without which it must not serve.
+    #[error(transparent)]
+    Lost(#[from] Lost),
 }
 
 /// Serves until `shutdown`, then finishes what is under way.
@@ -162,6 +166,11 @@ pub async fn serve(
         .local_addr()
         .map_err(ServeError::Listener)?;
     let (auth, feed) = connect_auth(&config, clock.clone())?;
+    // Not `shutdown`: probers must see that the gateway is stopping, and what is still under
+    // way must hear of revocations. Dropped however this function ends.
+    let drained = CancellationToken::new();
+    let _drained = drained.clone().drop_guard();
+    let vital = Vital::new(drained.clone(), shutdown.clone());
     let revocations = chassis::revocations::follow(
         feed,
         &config.revocations,
@@ -170,7 +179,7 @@ pub async fn serve(
         clock.clone(),
         &metrics,
         &readiness,
-        shutdown.clone(),
+        &vital,
     );
     let exchange = exchange(&config, &auth, revocations, clock, &metrics);
     let gateway = Arc::new(build(&config, address, auth, exchange, &metrics)?);
@@ -178,8 +187,6 @@ pub async fn serve(
     let loading = load_routes(gateway.clone(), upstreams, pools, descriptors_loaded);
     let loading = tokio::spawn(shutdown.clone().run_until_cancelled_owned(loading));
 
-    // Probers must be able to see that the gateway is stopping, so this ends last.
-    let drained = CancellationToken::new();
     let operations = tokio::spawn(chassis::operations::serve(
         listeners.operations,
         metrics.clone(),
@@ -204,7 +211,8 @@ pub async fn serve(
     if let Ok(Err(error)) = operations.await {
         tracing::warn!(error = %error, "the operations port was cut off");
     }
-    Ok(served?)
+    served?;
+    Ok(vital.check()?)
 }
 
 /// The auth service twice: for questions, and for what it pushes.

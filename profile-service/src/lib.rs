@@ -17,7 +17,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use chassis::{
     Clock, grpc::GrpcServer, metrics::Metrics, operations, readiness::Readiness,
-    revocations::RevocationsError, verifier,
+    revocations::RevocationsError, verifier, vital::Vital,
 };
 use proto::profile::v1::FILE_DESCRIPTOR_SET;
 use token_verifier::VerifyTokenLayer;
@@ -80,6 +80,9 @@ pub enum ServeError {
     /// The gRPC server.
     #[error("cannot serve gRPC")]
     Grpc(#[from] chassis::grpc::GrpcServeError),
+    /// A part without which it must not serve.
+    #[error(transparent)]
+    Lost(#[from] chassis::vital::Lost),
 }
 
 /// Serves until `shutdown`, then lets running calls end and closes the database.
@@ -102,12 +105,13 @@ pub async fn serve(
         readiness.clone(),
         drained.clone(),
     ));
+    let vital = Vital::new(drained, shutdown.clone());
     let verifier = verifier::start(
         config.tokens,
         Arc::clone(&clock),
         &metrics,
         &readiness,
-        drained,
+        &vital,
     )?;
 
     let store = SqliteProfileStore::open(&config.database).await?;
@@ -132,5 +136,6 @@ pub async fn serve(
         )
         .await;
     store.close().await;
-    Ok(served?)
+    served?;
+    Ok(vital.check()?)
 }

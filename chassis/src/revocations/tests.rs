@@ -1,6 +1,10 @@
 use jiff::{SignedDuration, Timestamp};
+use proto::auth::v1::{WatchRequest, WatchResponse};
 use token_verifier::testing::TestFeed;
 use token_verifier::{ManualClock, RevocationKeys};
+use tokio_stream::Stream;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
 
 use super::*;
 use crate::settings::{self, Sources};
@@ -37,7 +41,7 @@ impl Followed {
             Arc::new(clock.clone()),
             &metrics,
             &readiness,
-            shutdown.clone(),
+            &Vital::new(shutdown.clone(), CancellationToken::new()),
         );
         Self {
             feed,
@@ -116,6 +120,39 @@ async fn a_silent_feed_closes_readiness_only_where_tokens_are_refused() {
         followed.is(FeedState::Following).await;
         assert!(followed.readiness.is_ready());
     }
+}
+
+/// A feed with a bug.
+struct Buggy {
+    works: bool,
+}
+
+impl Feed for Buggy {
+    async fn watch(
+        &mut self,
+        _request: WatchRequest,
+    ) -> Result<impl Stream<Item = Result<WatchResponse, Status>> + Send + Unpin, Status> {
+        assert!(self.works, "a bug");
+        Ok(tokio_stream::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_follower_that_is_lost_stops_the_program() {
+    let (metrics, readiness) = (Metrics::new("test"), Readiness::new());
+    let (until, program) = (CancellationToken::new(), CancellationToken::new());
+    let vital = Vital::new(until, program.clone());
+    let stale = StaleSettings::default();
+    let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+    let feed = Buggy { works: false };
+    let _revocations = follow(feed, &stale, None, clock, &metrics, &readiness, &vital);
+    let stopped = tokio::time::timeout(LIMIT, program.cancelled()).await;
+    stopped.expect("a lost follower stops the program");
+    assert_eq!(readiness.not_ready_names(), ["revocations"]);
+    let text = metrics.encode();
+    let line = "feed_state{program=\"test\",state=\"stale\"} 1";
+    assert!(text.contains(line), "{text}");
+    assert!(vital.check().is_err());
 }
 
 fn read(text: &str) -> Result<RevocationSettings, String> {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use token_verifier::ManualClock;
 use token_verifier::testing::{TestFeed, TestIssuer};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
 use super::*;
@@ -28,7 +29,7 @@ async fn verifies_once_the_keys_are_there_and_counts_why_not() {
     let feed = TestFeed::start(clock.clone()).await;
     let files = tempfile::tempdir().unwrap();
     let settings = settings(&url, &feed, files.path());
-    let verifier = start(settings, clock, &metrics, &readiness, shutdown).unwrap();
+    let verifier = start(settings, clock, &metrics, &readiness, &until(shutdown)).unwrap();
     assert_eq!(readiness.not_ready_names(), ["keys", "revocations"]);
     readiness.ready().await;
     let token = issuer.token("cart-service", SUBJECT, now);
@@ -65,7 +66,7 @@ async fn keys_that_the_feed_announces_are_believed_at_once() {
     let settings = settings(&url, &feed, files.path());
     let (metrics, readiness) = (Metrics::new("test"), Readiness::new());
     let shutdown = CancellationToken::new();
-    let verifier = start(settings, clock, &metrics, &readiness, shutdown).unwrap();
+    let verifier = start(settings, clock, &metrics, &readiness, &until(shutdown)).unwrap();
     readiness.ready().await;
     let token = new.token("cart-service", SUBJECT, now);
     assert_eq!(verifier.verify(&token).unwrap_err().reason(), "unknown_kid");
@@ -95,7 +96,14 @@ async fn a_service_starts_with_the_keys_of_its_last_life() {
         let (metrics, readiness) = (Metrics::new("test"), Readiness::new());
         let shutdown = CancellationToken::new();
         let _stop = shutdown.clone().drop_guard();
-        let verifier = start(settings, clock.clone(), &metrics, &readiness, shutdown).unwrap();
+        let verifier = start(
+            settings,
+            clock.clone(),
+            &metrics,
+            &readiness,
+            &until(shutdown),
+        )
+        .unwrap();
         within(readiness.ready()).await;
         verifier.verify(&token).unwrap();
         within(async {
@@ -130,12 +138,17 @@ async fn a_key_file_that_others_may_read_stops_the_start() {
         clock,
         &metrics,
         &readiness,
-        CancellationToken::new(),
+        &until(CancellationToken::new()),
     );
     assert!(
         matches!(refused, Err(RevocationsError::Key(_))),
         "{refused:?}"
     );
+}
+
+/// Work that stops no program.
+fn until(stop: CancellationToken) -> Vital {
+    Vital::new(stop, CancellationToken::new())
 }
 
 fn settings(jwks_url: &str, feed: &TestFeed, files: &Path) -> TokenSettings {
