@@ -98,9 +98,14 @@ async fn answer(
     };
     let grant = grant(gateway, &needs, &caller, guest).await?;
     let refused = match call.make(&grant).await {
-        Err(CallError::Status(status)) if error::may_ask_again(&status) => status,
+        Err(CallError::Status(status)) if error::may_ask_again(&status, &upstream.audience) => {
+            status
+        }
         outcome => return outcome.map_err(|error| call_problem(&upstream.name, error)),
     };
+    if !gateway.exchange.refused(&grant) {
+        return Err(error::from_upstream(&upstream.name, &refused));
+    }
     // The service knows something that we do not know yet: a revocation, a key, the time.
     // It refused at the door, so nothing has been done, and a new token settles it.
     tracing::info!(
@@ -109,7 +114,6 @@ async fn answer(
         message = refused.message(),
         "an upstream refused a token; asking once more with a new one"
     );
-    gateway.exchange.refused(&grant);
     let grant = self::grant(gateway, &needs, &caller, guest).await?;
     let outcome = call.make(&grant).await;
     outcome.map_err(|error| call_problem(&upstream.name, error))

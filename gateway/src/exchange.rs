@@ -42,6 +42,12 @@ use crate::{
     task,
 };
 
+/// Between two new tokens for the same key that are fetched because of refusals.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
+
+/// Far more than can be refused within that pause while things go well.
+const REMEMBERED_REFUSALS: usize = 10_000;
+
 /// How often a request asks again because the session it asked for was changed
 /// meanwhile, or its new token's key revoked. Twice is already strange.
 const ATTEMPTS: usize = 3;
@@ -104,6 +110,8 @@ pub(crate) struct Exchange {
 struct Inner {
     source: Arc<dyn TokenSource>,
     cache: Cache,
+    /// When a token of this key was last refused, by the monotonic clock.
+    refusals: quick_cache::sync::Cache<Key, Duration>,
     revocations: Revocations,
     flights: Flights,
     /// Everything a session's tokens can be for: what to forget when it ends.
@@ -127,6 +135,7 @@ impl Exchange {
             inner: Arc::new(Inner {
                 source,
                 cache: Cache::new(settings.cached_tokens, revocations.clone()),
+                refusals: quick_cache::sync::Cache::new(REMEMBERED_REFUSALS),
                 revocations,
                 flights: Flights::new(settings.queue),
                 audiences,
@@ -170,9 +179,27 @@ impl Exchange {
         })
     }
 
-    /// A service refused this token: it is not used again.
-    pub(crate) fn refused(&self, grant: &Grant) {
-        self.inner.cache.drop_entry(&grant.key, &grant.entry);
+    /// A service refused this token: it is not used again. Whether asking for another one is
+    /// worth it: a service that refuses every token must not make every request ask.
+    pub(crate) fn refused(&self, grant: &Grant) -> bool {
+        let Inner {
+            cache,
+            refusals,
+            clock,
+            ..
+        } = &*self.inner;
+        if !cache.is_current(&grant.key, &grant.entry) {
+            // Somebody has asked already.
+            return true;
+        }
+        let now = clock.monotonic();
+        let last = refusals.get(&grant.key);
+        if last.is_some_and(|last| now.saturating_sub(last) < REFUSAL_PAUSE) {
+            return false;
+        }
+        refusals.insert(grant.key.clone(), now);
+        cache.drop_entry(&grant.key, &grant.entry);
+        true
     }
 
     pub(crate) fn revocations(&self) -> &Revocations {

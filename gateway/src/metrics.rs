@@ -63,7 +63,7 @@ impl GatewayMetrics {
             ),
             refused_tokens: metrics.register(
                 "upstream_refused_tokens",
-                "Tokens of ours that an upstream refused; never right",
+                "Tokens of ours that an upstream refused, those included that it knew sooner than we did to be revoked",
                 Family::default(),
             ),
             guests: metrics.register("guest_sessions", "Guest sessions made", Counter::default()),

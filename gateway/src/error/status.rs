@@ -13,6 +13,8 @@ use super::{
 /// Longest text of a service that is passed on.
 const MAX_TEXT: usize = 500;
 
+/// Whose reasons `token-verifier`'s are.
+const DOMAIN: &str = "latchkey";
 /// What `token-verifier` says of a token that it refuses before any handler runs.
 const TOKEN_INVALID: &str = "TOKEN_INVALID";
 /// What it says when a token ends while its call is under way.
@@ -51,9 +53,16 @@ pub(crate) fn is_refused_token(status: &Status) -> bool {
 }
 
 /// Whether the call may be made again with another token: the token was refused at the
-/// door. What a handler refuses may have done half of its work.
-pub(crate) fn may_ask_again(status: &Status) -> bool {
-    is_refused_token(status) && reason(status).as_deref() == Some(TOKEN_INVALID)
+/// door of the service with this audience. What a handler refuses may have done half of
+/// its work, also if it only passes on what another service's door told it.
+pub(crate) fn may_ask_again(status: &Status, audience: &str) -> bool {
+    let Some(info) = status.get_details_error_info() else {
+        return false;
+    };
+    status.code() == Code::Unauthenticated
+        && info.reason == TOKEN_INVALID
+        && info.domain == DOMAIN
+        && info.metadata.get("audience").map(String::as_str) == Some(audience)
 }
 
 /// Whether the token was good when the call began and was revoked, or expired, since.

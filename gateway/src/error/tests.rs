@@ -163,21 +163,40 @@ fn no_outage_is_a_401() {
     }
 }
 
+/// What a service's door says.
+fn refused(code: Code, reason: &str, domain: &str, audience: Option<&str>) -> Status {
+    let who = audience.map(|audience| ("audience".to_owned(), audience.to_owned()));
+    let metadata: std::collections::HashMap<String, String> = who.into_iter().collect();
+    let details = ErrorDetails::with_error_info(reason, domain, metadata);
+    Status::with_error_details(code, "no", details)
+}
+
 #[test]
 fn only_what_was_refused_at_the_door_is_asked_again() {
-    let refused = |code, reason| chassis::status::status(code, reason, "no");
+    const OURS: &str = "latchkey";
+    const CART: Option<&str> = Some("cart-service");
+    let no = Code::Unauthenticated;
     for (status, is_refused, is_asked_again) in [
-        (refused(Code::Unauthenticated, "TOKEN_INVALID"), true, true),
+        (refused(no, "TOKEN_INVALID", OURS, CART), true, true),
+        // What the handler was told by somebody else's door.
+        (refused(no, "TOKEN_INVALID", OURS, Some("b")), true, false),
+        (refused(no, "TOKEN_INVALID", OURS, None), true, false),
+        (refused(no, "TOKEN_INVALID", "other", CART), true, false),
         // A handler may have done half of its work.
-        (refused(Code::Unauthenticated, "TOKEN_ENDED"), false, false),
-        (refused(Code::Unauthenticated, "OTHER"), true, false),
+        (refused(no, "TOKEN_ENDED", OURS, CART), false, false),
+        (refused(no, "OTHER", OURS, CART), true, false),
         (Status::unauthenticated("no"), true, false),
-        (refused(Code::Unavailable, "TOKEN_INVALID"), false, false),
+        (
+            refused(Code::Unavailable, "TOKEN_INVALID", OURS, CART),
+            false,
+            false,
+        ),
     ] {
         assert_eq!(is_refused_token(&status), is_refused, "{status:?}");
-        assert_eq!(may_ask_again(&status), is_asked_again, "{status:?}");
+        let again = may_ask_again(&status, "cart-service");
+        assert_eq!(again, is_asked_again, "{status:?}");
     }
-    let ended = from_upstream("cart", &refused(Code::Unauthenticated, "TOKEN_ENDED"));
+    let ended = from_upstream("cart", &refused(no, "TOKEN_ENDED", OURS, None));
     assert_eq!(ended.status(), 503);
     assert_eq!(ended.reason(), "AUTHORIZATION_ENDED");
 }

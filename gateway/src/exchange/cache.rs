@@ -159,6 +159,12 @@ impl Cache {
         }
     }
 
+    /// Whether this is the token that the next request would use.
+    pub(super) fn is_current(&self, key: &Key, entry: &Arc<Entry>) -> bool {
+        let found = self.entries.peek(key);
+        found.is_some_and(|found| Arc::ptr_eq(&found, entry))
+    }
+
     /// Drops this token and no other: somebody may have put a fresh one in its place.
     pub(super) fn drop_entry(&self, key: &Key, entry: &Arc<Entry>) {
         self.entries

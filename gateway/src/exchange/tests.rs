@@ -432,11 +432,29 @@ async fn a_refused_token_is_fetched_anew_once_for_all() {
         .for_session(&secret('a'), "cart-service")
         .await
         .unwrap();
-    world.exchange.refused(&first);
+    assert!(world.exchange.refused(&first));
     assert_eq!(world.token('a').await.unwrap(), "Bearer token-2");
     // Another request that held the first one is told late.
-    world.exchange.refused(&first);
+    assert!(world.exchange.refused(&first));
     assert_eq!(world.token('a').await.unwrap(), "Bearer token-2");
+}
+
+#[tokio::test]
+async fn a_service_that_refuses_every_token_costs_one_a_second() {
+    let world = world(10);
+    let next = async || {
+        let secret = secret('a');
+        let grant = world.exchange.for_session(&secret, "cart-service");
+        grant.await.unwrap()
+    };
+    assert!(world.exchange.refused(&next().await));
+    for _ in 0..10 {
+        assert!(!world.exchange.refused(&next().await));
+    }
+    assert_eq!(world.token('a').await.unwrap(), "Bearer token-2");
+    world.later(1);
+    assert!(world.exchange.refused(&next().await));
+    assert_eq!(world.token('a').await.unwrap(), "Bearer token-3");
 }
 
 #[tokio::test]

@@ -236,6 +236,20 @@ async fn errors_of_services_are_told_without_their_insides() {
 }
 
 #[tokio::test]
+async fn what_a_handler_passes_on_is_not_asked_again() {
+    let world = world().await;
+    let cookie = world.sign_in("ann@example.com").await;
+    let answer = world
+        .ask("POST", ITEM)
+        .cookie(&cookie)
+        .json(&item("refused-inside"))
+        .send()
+        .await;
+    assert_eq!(answer.status, 502, "{answer:?}");
+    assert_eq!(world.cart.seen().len(), 1, "the handler ran once");
+}
+
+#[tokio::test]
 async fn unknown_fields_and_broken_json_are_refused_before_a_guest_is_made() {
     let world = world().await;
     for body in [

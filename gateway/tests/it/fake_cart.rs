@@ -1,10 +1,14 @@
 //! A cart service that remembers what it was sent, and answers what the SKU says.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use proto::cart::v1::{cart_service_server::CartService, *};
 use tokio::sync::watch;
 use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -62,10 +66,19 @@ fn cart() -> Cart {
     }
 }
 
+/// What the door of the service with this audience says to a bad token.
+fn refusal(audience: &str) -> Status {
+    let who = HashMap::from([("audience".to_owned(), audience.to_owned())]);
+    let details = ErrorDetails::with_error_info("TOKEN_INVALID", "latchkey", who);
+    Status::with_error_details(Code::Unauthenticated, "unauthenticated", details)
+}
+
 fn outcome(sku: &str) -> Result<Cart, Status> {
     let code = match sku {
         "internal" => Code::Internal,
         "unauthenticated" => Code::Unauthenticated,
+        "refused" => return Err(refusal("cart-service")),
+        "refused-inside" => return Err(refusal("stock-service")),
         "unavailable" => Code::Unavailable,
         "missing" => Code::NotFound,
         "full" => Code::FailedPrecondition,

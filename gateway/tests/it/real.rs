@@ -44,6 +44,8 @@ pub(crate) struct Inside {
 
 /// A gateway, and a browser.
 pub(crate) struct RealGateway {
+    /// Stops this gateway and nothing else.
+    pub(crate) stop: CancellationToken,
     address: SocketAddr,
     operations: SocketAddr,
     client: HttpClient,
@@ -94,11 +96,12 @@ impl Inside {
         change(&mut config);
         let listeners = gateway::Listeners::bind(&config).await.unwrap();
         let gateway = RealGateway {
+            stop: self.stop.child_token(),
             address: listeners.public.local_addr().unwrap(),
             operations: listeners.operations.local_addr().unwrap(),
             client: Client::builder(TokioExecutor::new()).build_http(),
         };
-        let (clock, stop) = (Arc::new(SystemClock), self.stop.clone());
+        let (clock, stop) = (Arc::new(SystemClock), gateway.stop.clone());
         tokio::spawn(gateway::serve(config, listeners, clock, stop));
         gateway
     }

@@ -139,6 +139,23 @@ async fn an_open_stream_ends_with_its_session() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_stops_still_hears_of_revocations() {
+    let inside = Inside::start(LONG).await;
+    let gateway = inside.gateway(inside.auth, |_| {}).await;
+    let (ann, _, subject) = gateway.register("ann@example.com").await;
+    let mut stream = gateway.watch("/api/ticks", &ann).await;
+    assert_eq!(stream.next().await.unwrap()["subject"], subject);
+
+    gateway.stop.cancel();
+    eventually(async || !gateway.is_ready().await).await;
+    inside.end(&ann).await;
+    let ended = Instant::now();
+    assert_eq!(stream.problem().await["reason"], "AUTHORIZATION_ENDED");
+    let took = ended.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[tokio::test]
 async fn a_stream_outlives_its_token_as_long_as_it_is_renewed() {
     let inside = Inside::start(SHORT).await;
     let relay = Relay::to(inside.auth).await;
