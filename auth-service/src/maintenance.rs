@@ -8,7 +8,6 @@ use chassis::readiness::Gate;
 use jiff::{SignedDuration, Timestamp};
 use token_verifier::Clock;
 use tokio::time::MissedTickBehavior;
-use tokio_util::sync::CancellationToken;
 
 use crate::limits::Limits;
 use crate::metrics::AuthMetrics;
@@ -36,9 +35,9 @@ pub(crate) struct Maintenance {
     pub(crate) metrics: AuthMetrics,
 }
 
-/// Runs until `stop`.
-pub(crate) async fn run(maintenance: Maintenance, database: Gate, stop: CancellationToken) {
-    stop.run_until_cancelled(maintenance.rounds(database)).await;
+/// Runs until it is dropped.
+pub(crate) async fn run(maintenance: Maintenance, database: Gate) {
+    maintenance.rounds(database).await;
 }
 
 impl Maintenance {

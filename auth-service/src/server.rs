@@ -9,6 +9,7 @@ use chassis::grpc::GrpcServer;
 use chassis::http::Counters;
 use chassis::metrics::Metrics;
 use chassis::readiness::{Gate, Readiness};
+use chassis::vital::{Lost, Vital};
 use proto::auth::v1::FILE_DESCRIPTOR_SET;
 use thiserror::Error;
 use token_verifier::Clock;
@@ -32,10 +33,6 @@ use crate::signing_keys::{self, Keeper, KeeperParts, KeyMetrics, SharedSigningKe
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::tokens::{Tokens, TokensParts};
 use crate::workload::{GuardLayer, Workloads, WorkloadsError};
-
-mod task;
-
-use task::Task;
 
 /// Name in logs and metrics.
 const PROGRAM: &str = "auth-service";
@@ -105,9 +102,9 @@ pub enum ServeError {
     /// The HTTP server.
     #[error("serving the JWKS failed")]
     Http(#[source] chassis::http::ServeError),
-    /// A task that the service cannot do without.
-    #[error("{0} ended by a panic")]
-    Task(&'static str),
+    /// A part without which it must not serve.
+    #[error(transparent)]
+    Lost(#[from] Lost),
 }
 
 /// Runs the service until `shutdown`, then lets running calls end and closes the
@@ -135,16 +132,16 @@ pub async fn serve(
     let stop_serving = shutdown.child_token();
     let parts = Parts::open(&config, clock, &metrics, stop_serving.clone()).await?;
     let rounds = stop.child_token();
-    let ends = (rounds.clone(), stop_serving.clone());
-    let tasks = Tasks::start(&parts, &config, gates, ends);
+    let vital = Vital::new(rounds.clone(), shutdown);
+    parts.start(&vital, &config, gates, &readiness);
     let doors = (listeners.grpc, listeners.http);
     let served = parts
         .serve(&config, doors, metrics, readiness, stop_serving)
         .await;
     rounds.cancel();
-    let ended = tasks.ended().await;
     parts.store.close().await;
-    served.and(ended)
+    served?;
+    Ok(vital.check()?)
 }
 
 /// What must be there before callers are sent here.
@@ -161,39 +158,6 @@ impl Gates {
             keys: readiness.gate("keys"),
             revocations: readiness.gate("revocations"),
         }
-    }
-}
-
-/// What goes on beside the servers. Should one of them panic, the service ends.
-struct Tasks(Vec<Task>);
-
-impl Tasks {
-    fn start(
-        parts: &Parts,
-        config: &Config,
-        gates: Gates,
-        (rounds, stop_serving): (CancellationToken, CancellationToken),
-    ) -> Self {
-        gates.database.set(true);
-        gates.keys.set(true);
-        let maintenance = maintenance::run(parts.maintenance(), gates.database, rounds.clone());
-        let keeper = parts.api.keys.clone();
-        let keeper = keeper.run(config.keys.refresh_every, gates.keys, rounds);
-        let hub = parts.api.hub.clone().run(gates.revocations);
-        Self(vec![
-            Task::spawn("maintenance", maintenance, &stop_serving),
-            Task::spawn("who looks after the keys", keeper, &stop_serving),
-            Task::spawn("who tells of revocations", hub, &stop_serving),
-        ])
-    }
-
-    /// Waits for all of them.
-    async fn ended(self) -> Result<(), ServeError> {
-        let mut outcome = Ok(());
-        for task in self.0 {
-            outcome = outcome.and(task.ended().await.map_err(ServeError::Task));
-        }
-        outcome
     }
 }
 
@@ -247,6 +211,23 @@ impl Parts {
             api,
             workloads,
         })
+    }
+
+    /// What goes on beside the servers. Should some of it be lost, the service ends.
+    fn start(&self, vital: &Vital, config: &Config, gates: Gates, readiness: &Readiness) {
+        gates.database.set(true);
+        gates.keys.set(true);
+        let stop = || {
+            let readiness = readiness.clone();
+            move || readiness.stop()
+        };
+        let maintenance = maintenance::run(self.maintenance(), gates.database);
+        vital.spawn("maintenance", maintenance, stop());
+        let keeper = self.api.keys.clone();
+        let keeper = keeper.run(config.keys.refresh_every, gates.keys);
+        vital.spawn("who looks after the keys", keeper, stop());
+        let hub = self.api.hub.clone().run(gates.revocations);
+        vital.spawn("who tells of revocations", hub, stop());
     }
 
     fn maintenance(&self) -> Maintenance {

@@ -37,7 +37,7 @@ pub(crate) struct HubParts {
     pub(crate) keys: SharedSigningKeys,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: AuthMetrics,
-    /// Ends all streams, and the task.
+    /// Ends all streams.
     pub(crate) stop: CancellationToken,
 }
 
@@ -88,13 +88,10 @@ impl Hub {
         stream::open(Arc::clone(&self.0), resume).await
     }
 
-    /// Runs until the parts' `stop`; `gate` is open while the log can be read. Should it
-    /// end by a panic, all streams end, and so does the service: nobody would be told of
-    /// a revocation any more.
+    /// Runs until it is dropped; `gate` is open while the log can be read. Without it nobody
+    /// is told of a revocation: should it panic, the service must stop.
     pub(crate) async fn run(self, gate: Gate) {
-        let stop = self.0.parts.stop.clone();
-        let _stop_all = stop.clone().drop_guard();
-        stop.run_until_cancelled(self.0.follow(gate)).await;
+        self.0.follow(gate).await;
     }
 }
 

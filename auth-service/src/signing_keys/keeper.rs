@@ -12,7 +12,6 @@ use thiserror::Error;
 use token_verifier::Clock;
 use tokio::sync::Mutex;
 use tokio::time::MissedTickBehavior;
-use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::rotation::{
@@ -170,10 +169,9 @@ impl Keeper {
         }
     }
 
-    /// Runs until `stop`. `gate` is open while this process has a key to sign with.
-    pub async fn run(self, every: Duration, gate: Gate, stop: CancellationToken) {
-        let work = async { tokio::join!(self.rounds(every), self.follow(every, gate)) };
-        stop.run_until_cancelled(work).await;
+    /// Runs until it is dropped. `gate` is open while this process has a key to sign with.
+    pub async fn run(self, every: Duration, gate: Gate) {
+        tokio::join!(self.rounds(every), self.follow(every, gate));
     }
 
     /// Beside the rounds: one that waits for the store must not keep it open.

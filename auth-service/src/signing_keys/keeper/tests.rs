@@ -280,10 +280,8 @@ async fn a_keeper_that_is_woken_reads_at_once() {
     let other = world.keeper().await;
     let first = signs(&keeper);
     let day = Duration::from_secs(24 * 60 * 60);
-    let stop = CancellationToken::new();
     let readiness = chassis::readiness::Readiness::new();
-    let (running, gate, ends) = (other.clone(), readiness.gate("keys"), stop.clone());
-    let run = tokio::spawn(async move { running.run(day, gate, ends).await });
+    let run = tokio::spawn(other.clone().run(day, readiness.gate("keys")));
     let mut changed = other.parts.keys.changed();
     let next = keeper.revoke(&first).await.unwrap().record.kid;
     other.parts.keys.read_again();
@@ -295,6 +293,6 @@ async fn a_keeper_that_is_woken_reads_at_once() {
     {
         changed.changed().await.unwrap();
     }
-    stop.cancel();
-    run.await.unwrap();
+    run.abort();
+    assert!(run.await.unwrap_err().is_cancelled());
 }
