@@ -6,8 +6,8 @@ use sqlx::SqliteConnection;
 use token_verifier::Subject;
 
 use super::SqliteStore;
-use super::revocations::{append, append_sessions};
-use super::rows::read_ids;
+use super::revocations::append;
+use super::sessions::end;
 use crate::revocations::NewRevocation;
 use crate::session::SessionId;
 use crate::store::{OperatorStore, StoreError};
@@ -16,16 +16,11 @@ use crate::store::{OperatorStore, StoreError};
 impl OperatorStore for SqliteStore {
     async fn revoke_session(&self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
         let mut transaction = self.database.write().await?;
-        let deleted = sqlx::query("DELETE FROM sessions WHERE id = ?")
-            .bind(id.to_string())
-            .execute(&mut *transaction)
-            .await?;
-        if deleted.rows_affected() == 0 {
-            return Ok(false);
-        }
-        append_sessions(&mut transaction, [id], now).await?;
+        let delete = sqlx::query_scalar("DELETE FROM sessions WHERE id = ? RETURNING id")
+            .bind(id.to_string());
+        let ended = end(&mut transaction, delete, now).await?;
         self.commit(transaction).await?;
-        Ok(true)
+        Ok(!ended.is_empty())
     }
 
     async fn revoke_subject(
@@ -34,9 +29,7 @@ impl OperatorStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError> {
         let mut transaction = self.database.write().await?;
-        let revocation = NewRevocation::subject(subject.clone(), now);
-        append(&mut transaction, &revocation).await?;
-        let ended = delete_all(&mut transaction, subject, now).await?;
+        let ended = end_all(&mut transaction, subject, now).await?;
         self.commit(transaction).await?;
         Ok(ended)
     }
@@ -57,9 +50,7 @@ impl OperatorStore for SqliteStore {
         if disabled.rows_affected() == 0 {
             return Ok(None);
         }
-        let revocation = NewRevocation::subject(subject.clone(), now);
-        append(&mut transaction, &revocation).await?;
-        let ended = delete_all(&mut transaction, subject, now).await?;
+        let ended = end_all(&mut transaction, subject, now).await?;
         self.commit(transaction).await?;
         Ok(Some(ended))
     }
@@ -73,18 +64,16 @@ impl OperatorStore for SqliteStore {
     }
 }
 
-/// An entry for each session as well: one that began in the second of `now` has tokens
-/// that an entry for the subject may not concern.
-async fn delete_all(
+/// Revokes all that a subject has. An entry for each session as well: one that began in the
+/// second of `now` has tokens that the entry for the subject may not concern.
+async fn end_all(
     connection: &mut SqliteConnection,
     subject: &Subject,
     now: Timestamp,
 ) -> Result<Vec<SessionId>, StoreError> {
-    let ids = sqlx::query_scalar("DELETE FROM sessions WHERE subject = ? RETURNING id")
-        .bind(subject.as_str())
-        .fetch_all(&mut *connection)
-        .await?;
-    let ended = read_ids(ids)?;
-    append_sessions(connection, ended.iter().copied(), now).await?;
-    Ok(ended)
+    let revocation = NewRevocation::subject(subject.clone(), now);
+    append(connection, &revocation).await?;
+    let delete = sqlx::query_scalar("DELETE FROM sessions WHERE subject = ? RETURNING id")
+        .bind(subject.as_str());
+    end(connection, delete, now).await
 }

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::SqliteConnection;
+use sqlx::query::QueryScalar;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Sqlite, SqliteConnection};
 use token_verifier::Subject;
 
 use super::SqliteStore;
@@ -89,19 +91,15 @@ impl SessionStore for SqliteStore {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.database.write().await?;
-        let deleted =
-            sqlx::query("DELETE FROM sessions WHERE id = ? AND subject = ? AND expires_at > ?")
-                .bind(id.to_string())
-                .bind(subject.as_str())
-                .bind(now.as_millisecond())
-                .execute(&mut *transaction)
-                .await?;
-        if deleted.rows_affected() == 0 {
-            return Ok(false);
-        }
-        append_sessions(&mut transaction, [id], now).await?;
+        let delete = sqlx::query_scalar(
+            "DELETE FROM sessions WHERE id = ? AND subject = ? AND expires_at > ? RETURNING id",
+        )
+        .bind(id.to_string())
+        .bind(subject.as_str())
+        .bind(now.as_millisecond());
+        let ended = end(&mut transaction, delete, now).await?;
         self.commit(transaction).await?;
-        Ok(true)
+        Ok(!ended.is_empty())
     }
 
     async fn end_other_sessions(
@@ -209,14 +207,9 @@ pub(super) async fn delete_by_secret(
     secret: &SecretHash,
     now: Timestamp,
 ) -> Result<Option<SessionId>, StoreError> {
-    let id: Option<String> =
-        sqlx::query_scalar("DELETE FROM sessions WHERE secret_hash = ? RETURNING id")
-            .bind(secret.as_bytes())
-            .fetch_optional(&mut *connection)
-            .await?;
-    let ended = id.as_deref().map(read_id).transpose()?;
-    append_sessions(connection, ended, now).await?;
-    Ok(ended)
+    let delete = sqlx::query_scalar("DELETE FROM sessions WHERE secret_hash = ? RETURNING id")
+        .bind(secret.as_bytes());
+    Ok(end(connection, delete, now).await?.pop())
 }
 
 /// A session is replaced once, so there is at most one.
@@ -225,17 +218,13 @@ async fn delete_young_successor(
     secret: &SecretHash,
     now: Timestamp,
 ) -> Result<Option<SessionId>, StoreError> {
-    let id: Option<String> = sqlx::query_scalar(
+    let delete = sqlx::query_scalar(
         "DELETE FROM sessions WHERE replaced_secret_hash = ? AND authenticated_at > ? \
          RETURNING id",
     )
     .bind(secret.as_bytes())
-    .bind(now.as_millisecond() - REPLACED_GRACE.as_millis() as i64)
-    .fetch_optional(&mut *connection)
-    .await?;
-    let ended = id.as_deref().map(read_id).transpose()?;
-    append_sessions(connection, ended, now).await?;
-    Ok(ended)
+    .bind(now.as_millisecond() - REPLACED_GRACE.as_millis() as i64);
+    Ok(end(connection, delete, now).await?.pop())
 }
 
 pub(super) async fn delete_others(
@@ -244,14 +233,11 @@ pub(super) async fn delete_others(
     kept: SessionId,
     now: Timestamp,
 ) -> Result<Vec<SessionId>, StoreError> {
-    let ids = sqlx::query_scalar("DELETE FROM sessions WHERE subject = ? AND id <> ? RETURNING id")
-        .bind(subject.as_str())
-        .bind(kept.to_string())
-        .fetch_all(&mut *connection)
-        .await?;
-    let ended = read_ids(ids)?;
-    append_sessions(connection, ended.iter().copied(), now).await?;
-    Ok(ended)
+    let delete =
+        sqlx::query_scalar("DELETE FROM sessions WHERE subject = ? AND id <> ? RETURNING id")
+            .bind(subject.as_str())
+            .bind(kept.to_string());
+    end(connection, delete, now).await
 }
 
 /// Ends the oldest sessions of a subject past the limit (CS-17), but not the one just
@@ -262,7 +248,7 @@ pub(super) async fn delete_past_limit(
     made: SessionId,
     now: Timestamp,
 ) -> Result<Vec<SessionId>, StoreError> {
-    let ids = sqlx::query_scalar(
+    let delete = sqlx::query_scalar(
         "DELETE FROM sessions WHERE secret_hash IN \
              (SELECT secret_hash FROM sessions WHERE subject = ? AND id <> ? \
               ORDER BY id DESC LIMIT -1 OFFSET ?) \
@@ -270,10 +256,18 @@ pub(super) async fn delete_past_limit(
     )
     .bind(subject.as_str())
     .bind(made.to_string())
-    .bind(i64::from(MAX_SESSIONS_PER_SUBJECT) - 1)
-    .fetch_all(&mut *connection)
-    .await?;
-    let ended = read_ids(ids)?;
+    .bind(i64::from(MAX_SESSIONS_PER_SUBJECT) - 1);
+    end(connection, delete, now).await
+}
+
+/// Ends the sessions that `delete` deletes and whose ids it returns: whoever ends one
+/// through here has it in the revocation log.
+pub(super) async fn end(
+    connection: &mut SqliteConnection,
+    delete: QueryScalar<'_, Sqlite, String, SqliteArguments>,
+    now: Timestamp,
+) -> Result<Vec<SessionId>, StoreError> {
+    let ended = read_ids(delete.fetch_all(&mut *connection).await?)?;
     append_sessions(connection, ended.iter().copied(), now).await?;
     Ok(ended)
 }
