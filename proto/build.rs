@@ -9,7 +9,7 @@ const SERVICES: [&str; 3] = ["auth", "cart", "profile"];
 
 /// Messages that hold a password, a session secret or a token: src/redacted.rs
 /// writes their `Debug`, so that no log line can show one.
-const SECRET_MESSAGES: [&str; 15] = [
+const SECRET_MESSAGES: [&str; 16] = [
     "RegisterRequest",
     "LoginRequest",
     "ChangePasswordRequest",
@@ -23,6 +23,7 @@ const SECRET_MESSAGES: [&str; 15] = [
     "IssueAnonymousTokenResponse",
     "NewSession",
     "User",
+    "AccountName",
     "DisableAccountRequest",
     "EnableAccountRequest",
 ];

@@ -1,13 +1,12 @@
 //! `latchkey accounts`: who may sign in.
 
-use anyhow::bail;
 use proto::auth::v1::{
-    DisableAccountRequest, EnableAccountRequest, disable_account_request, enable_account_request,
+    AccountName, DisableAccountRequest, EnableAccountRequest, account_name::Name,
     operator_service_client::OperatorServiceClient,
 };
 
 use crate::{
-    command_line::{AccountName, Accounts, WhichAccount},
+    command_line::{self, Accounts, WhichAccount},
     connection::{self, Refused},
 };
 
@@ -18,24 +17,16 @@ pub(crate) async fn run(command: Accounts) -> anyhow::Result<()> {
     }
 }
 
-async fn disable(which: WhichAccount) -> anyhow::Result<()> {
-    use disable_account_request::Account;
-    let account = match which.account {
-        AccountName {
-            email: Some(email), ..
-        } => Account::Email(email),
-        AccountName {
-            subject: Some(subject),
-            ..
-        } => Account::Subject(subject),
-        AccountName { .. } => bail!("neither --email nor --subject was given"),
-    };
-    let request = DisableAccountRequest {
-        account: Some(account),
-    };
-    let mut operator = OperatorServiceClient::new(connection::open(&which.connection)?);
+async fn disable(
+    WhichAccount {
+        account,
+        connection,
+    }: WhichAccount,
+) -> anyhow::Result<()> {
+    let account = Some(account.into());
+    let mut operator = OperatorServiceClient::new(connection::open(&connection)?);
     let answer = operator
-        .disable_account(request)
+        .disable_account(DisableAccountRequest { account })
         .await
         .map_err(Refused::from)?
         .into_inner();
@@ -46,27 +37,28 @@ async fn disable(which: WhichAccount) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn enable(which: WhichAccount) -> anyhow::Result<()> {
-    use enable_account_request::Account;
-    let account = match which.account {
-        AccountName {
-            email: Some(email), ..
-        } => Account::Email(email),
-        AccountName {
-            subject: Some(subject),
-            ..
-        } => Account::Subject(subject),
-        AccountName { .. } => bail!("neither --email nor --subject was given"),
-    };
-    let request = EnableAccountRequest {
-        account: Some(account),
-    };
-    let mut operator = OperatorServiceClient::new(connection::open(&which.connection)?);
+async fn enable(
+    WhichAccount {
+        account,
+        connection,
+    }: WhichAccount,
+) -> anyhow::Result<()> {
+    let account = Some(account.into());
+    let mut operator = OperatorServiceClient::new(connection::open(&connection)?);
     let answer = operator
-        .enable_account(request)
+        .enable_account(EnableAccountRequest { account })
         .await
         .map_err(Refused::from)?
         .into_inner();
     println!("{} may sign in", answer.subject);
     Ok(())
+}
+
+/// The command line takes exactly one of the two.
+impl From<command_line::AccountName> for AccountName {
+    fn from(account: command_line::AccountName) -> Self {
+        let command_line::AccountName { email, subject } = account;
+        let name = email.map(Name::Email).or(subject.map(Name::Subject));
+        Self { name }
+    }
 }

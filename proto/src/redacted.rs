@@ -4,8 +4,8 @@
 use std::fmt;
 
 use crate::auth::v1::{
-    ChangePasswordRequest, DisableAccountRequest, EnableAccountRequest, EndSessionRequest,
-    ExchangeSessionRequest, ExchangeSessionResponse, GetSessionRequest,
+    AccountName, ChangePasswordRequest, DisableAccountRequest, EnableAccountRequest,
+    EndSessionRequest, ExchangeSessionRequest, ExchangeSessionResponse, GetSessionRequest,
     IssueAnonymousTokenResponse, ListSessionsRequest, LoginRequest, NewSession, RegisterRequest,
     RevokeOtherSessionsRequest, RevokeSessionRequest, User,
 };
@@ -34,6 +34,7 @@ redact!(
     IssueAnonymousTokenResponse,
     NewSession,
     User,
+    AccountName,
     DisableAccountRequest,
     EnableAccountRequest,
 );

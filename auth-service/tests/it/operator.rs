@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::auth::v1::{
-    DisableAccountRequest, EnableAccountRequest, GetSessionRequest, ListSigningKeysRequest,
-    OperatorRevokeSessionRequest, RevokeSigningKeyRequest, RevokeSubjectRequest,
-    RotateSigningKeysRequest, SigningKeyState, disable_account_request, enable_account_request,
+    AccountName, DisableAccountRequest, EnableAccountRequest, GetSessionRequest,
+    ListSigningKeysRequest, OperatorRevokeSessionRequest, RevokeSigningKeyRequest,
+    RevokeSubjectRequest, RotateSigningKeysRequest, SigningKeyState, account_name::Name,
 };
 use token_verifier::{
     Clock, FeedState, FollowOptions, GrpcFeed, RevocationError, Revocations, TokenVerifier,
@@ -32,28 +32,24 @@ impl Clients {
     }
 
     async fn disable(&mut self, email: &str) -> Result<(String, u32), Status> {
-        let account = disable_account_request::Account::Email(email.to_owned());
+        let account = Name::Email(email.to_owned());
         self.disable_account(Some(account)).await
     }
 
-    async fn disable_account(
-        &mut self,
-        account: Option<disable_account_request::Account>,
-    ) -> Result<(String, u32), Status> {
+    async fn disable_account(&mut self, name: Option<Name>) -> Result<(String, u32), Status> {
+        let account = Some(AccountName { name });
         let request = DisableAccountRequest { account };
         let answer = self.operator.disable_account(request).await?.into_inner();
         Ok((answer.subject, answer.ended_sessions))
     }
 
     async fn enable(&mut self, email: &str) -> Result<String, Status> {
-        let account = enable_account_request::Account::Email(email.to_owned());
+        let account = Name::Email(email.to_owned());
         self.enable_account(Some(account)).await
     }
 
-    async fn enable_account(
-        &mut self,
-        account: Option<enable_account_request::Account>,
-    ) -> Result<String, Status> {
+    async fn enable_account(&mut self, name: Option<Name>) -> Result<String, Status> {
+        let account = Some(AccountName { name });
         let request = EnableAccountRequest { account };
         let answer = self.operator.enable_account(request).await?;
         Ok(answer.into_inner().subject)
@@ -181,7 +177,7 @@ async fn a_disabled_account_is_refused_like_a_wrong_password() {
     });
     check_refused(dead.await, Code::Unauthenticated, "SESSION_INVALID");
 
-    let by_subject = disable_account_request::Account::Subject(subject.clone());
+    let by_subject = Name::Subject(subject.clone());
     let again = operator.disable_account(Some(by_subject)).await.unwrap();
     assert_eq!(again, (subject, 0));
     auth.stop().await;
@@ -201,7 +197,7 @@ async fn an_enabled_account_signs_in_as_before() {
     let token = gateway.exchange(&secret, "cart-service").await.unwrap();
     let token = auth.verify("cart-service", &token.access_token).await;
     assert_eq!(token.subject().as_str(), user.subject);
-    let by_subject = enable_account_request::Account::Subject(user.subject.clone());
+    let by_subject = Name::Subject(user.subject.clone());
     let again = operator.enable_account(Some(by_subject)).await.unwrap();
     assert_eq!(again, user.subject);
     auth.stop().await;
@@ -249,10 +245,10 @@ async fn nobodys_account_and_nobodys_key_are_not_found() {
     let enabled = operator.enable("nobody@example.com").await;
     check_refused(enabled, Code::NotFound, "ACCOUNT_NOT_FOUND");
     let subject = || format!("usr_{NOBODY}");
-    let account = disable_account_request::Account::Subject(subject());
+    let account = Name::Subject(subject());
     let disabled = operator.disable_account(Some(account)).await;
     check_refused(disabled, Code::NotFound, "ACCOUNT_NOT_FOUND");
-    let account = enable_account_request::Account::Subject(subject());
+    let account = Name::Subject(subject());
     let enabled = operator.enable_account(Some(account)).await;
     check_refused(enabled, Code::NotFound, "ACCOUNT_NOT_FOUND");
     let revoked = operator.revoke_key(&"A".repeat(43)).await;
@@ -293,9 +289,9 @@ async fn malformed_names_are_told_by_field() {
     }
     let guest = format!("gst_{NOBODY}");
     for bad in ["", "anonymous", &guest, &service, "usr_1"] {
-        let account = disable_account_request::Account::Subject(bad.to_owned());
+        let account = Name::Subject(bad.to_owned());
         check_violates(operator.disable_account(Some(account)).await, "subject");
-        let account = enable_account_request::Account::Subject(bad.to_owned());
+        let account = Name::Subject(bad.to_owned());
         check_violates(operator.enable_account(Some(account)).await, "subject");
     }
     for bad in ["", "nobody", "a@b@c", "a b@c", &long] {

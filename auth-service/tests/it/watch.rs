@@ -9,9 +9,9 @@ use proto::auth::v1::revocation::Target;
 use proto::auth::v1::revocation_service_client::RevocationServiceClient;
 use proto::auth::v1::watch_response::Event;
 use proto::auth::v1::{
-    ChangePasswordRequest, DisableAccountRequest, EndSessionRequest, LoginRequest, Opening,
-    OperatorRevokeSessionRequest, Revocation, RevokeOtherSessionsRequest, RevokeSessionRequest,
-    RevokeSubjectRequest, WatchRequest, WatchResponse, disable_account_request,
+    AccountName, ChangePasswordRequest, DisableAccountRequest, EndSessionRequest, LoginRequest,
+    Opening, OperatorRevokeSessionRequest, Revocation, RevokeOtherSessionsRequest,
+    RevokeSessionRequest, RevokeSubjectRequest, WatchRequest, WatchResponse, account_name::Name,
 };
 use sqlx::Connection as _;
 use token_verifier::Clock;
@@ -204,8 +204,8 @@ async fn whatever_ends_a_session_is_told_in_order() {
     operator.revoke_session(request).await.unwrap();
     assert_eq!(feed.ended_sessions(1).await, [sixth]);
 
-    let account = disable_account_request::Account::Email(EMAIL.to_owned());
-    let account = Some(account);
+    let name = Some(Name::Email(EMAIL.to_owned()));
+    let account = Some(AccountName { name });
     let request = DisableAccountRequest { account };
     operator.disable_account(request).await.unwrap();
     let entries = feed.entries(2).await;

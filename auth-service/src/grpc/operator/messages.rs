@@ -1,5 +1,6 @@
 //! What an operator may name, checked.
 
+use proto::auth::v1::{self, account_name::Name};
 use token_verifier::{Subject, SubjectKind};
 use tonic::Status;
 
@@ -21,22 +22,17 @@ pub(super) fn subject(text: &str) -> Result<Subject, Status> {
         .ok_or_else(|| wrong("subject", "must be usr_ or gst_ and a UUID"))
 }
 
-/// Somebody who can have an account.
-pub(super) fn account_by_subject(text: &str) -> Result<AccountName, Status> {
-    one_of(text, &[SubjectKind::User])
-        .map(AccountName::Subject)
-        .ok_or_else(|| wrong("subject", "must be usr_ and a UUID"))
-}
-
-pub(super) fn account_by_email(text: &str) -> Result<AccountName, Status> {
-    Email::parse(text)
-        .map(AccountName::Email)
-        .map_err(|problem| wrong("email", &problem.to_string()))
-}
-
-/// Which account, when the message names none.
-pub(super) fn no_account() -> Status {
-    wrong("account", "must be an email or a subject")
+/// An account, or somebody who can have one.
+pub(super) fn account(account: Option<v1::AccountName>) -> Result<AccountName, Status> {
+    match account.and_then(|account| account.name) {
+        Some(Name::Email(email)) => Email::parse(&email)
+            .map(AccountName::Email)
+            .map_err(|problem| wrong("email", &problem.to_string())),
+        Some(Name::Subject(subject)) => one_of(&subject, &[SubjectKind::User])
+            .map(AccountName::Subject)
+            .ok_or_else(|| wrong("subject", "must be usr_ and a UUID")),
+        None => Err(wrong("account", "must be an email or a subject")),
+    }
 }
 
 /// Anything else is no key's id, and does not get into a log.
