@@ -130,12 +130,15 @@ struct Call<'a> {
 impl Call<'_> {
     async fn make(&self, grant: &Grant) -> Result<Response, CallError> {
         let upstream = self.found.upstream();
-        let lease = Lease {
-            exchange: self.gateway.exchange.clone(),
-            upstream: upstream.clone(),
-            headers: self.headers.clone(),
-            grant: grant.clone(),
-            metrics: self.gateway.metrics.clone(),
+        let lease = || {
+            let lease = Lease {
+                exchange: self.gateway.exchange.clone(),
+                upstream: upstream.clone(),
+                headers: self.headers.clone(),
+                grant: grant.clone(),
+                metrics: self.gateway.metrics.clone(),
+            };
+            lease.over()
         };
         // For a stream that fails after its first line.
         let (id, name) = (RequestId::current().unwrap_or_default(), upstream.clone());
@@ -143,7 +146,7 @@ impl Call<'_> {
         let (message, token) = (self.message.clone(), grant.token());
         let outcome = self
             .found
-            .call(message, token, &self.headers, lease.over(), last_line)
+            .call(message, token, &self.headers, lease, last_line)
             .await;
         if let Err(CallError::Status(status)) = &outcome
             && error::is_refused_token(status)

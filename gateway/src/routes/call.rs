@@ -61,15 +61,15 @@ impl Found {
     /// Calls and transcodes back. The response has a status, a content type and a body;
     /// none of the service's headers.
     ///
-    /// `lease` says when a stream must end; other calls ask nothing of it. `problem` writes
+    /// `lease` makes what says when a stream must end; other calls ask for none. `problem` writes
     /// the problem document that ends a stream after its first message. Dropping the future
     /// or the response's body cancels the call.
-    pub(crate) async fn call(
+    pub(crate) async fn call<L: Future<Output = Ended> + Send + 'static>(
         &self,
         RequestMessage(message): RequestMessage,
         token: &UpstreamToken,
         headers: &UpstreamRequestHeaders,
-        lease: impl Future<Output = Ended> + Send + 'static,
+        lease: impl FnOnce() -> L,
         problem: impl Fn(CallError) -> Bytes + Send + Unpin + 'static,
     ) -> Result<Response<Body>, CallError> {
         let Route {
@@ -85,7 +85,7 @@ impl Found {
                 .server_streaming(rpc.clone(), message, token, headers, timeout)
                 .await?;
             let lines =
-                Lines::start(Arc::clone(&self.route), messages, lease.boxed(), problem).await?;
+                Lines::start(Arc::clone(&self.route), messages, lease().boxed(), problem).await?;
             return Ok(response(NDJSON, Body::from_stream(lines)));
         }
         let message = upstream

@@ -71,7 +71,7 @@ impl Library {
         };
         let message = found.message(query, body.as_bytes()).unwrap();
         found
-            .call(message, &token, &headers(), std::future::pending(), problem)
+            .call(message, &token, &headers(), std::future::pending, problem)
             .await
     }
 
