@@ -31,6 +31,7 @@ use crate::settings::Section;
 mod call;
 mod client;
 mod deadline;
+mod encoded;
 mod form;
 mod health;
 mod malformed;
@@ -38,6 +39,7 @@ mod measure;
 mod methods;
 
 pub use client::{ConnectError, ConnectOptions, check_address, connect};
+pub use encoded::{BytesEncoder, Encoded};
 
 /// What authentication wraps: the routes, type-erased so that any layer fits.
 pub type Inner = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;

@@ -104,7 +104,7 @@ impl Upstream {
         let answer = timeout_at(deadline, async {
             let mut grpc = self.grpc();
             self.ready(&mut grpc).await?;
-            grpc.unary(request, rpc, BytesCodec).await
+            grpc.unary(request, rpc, BytesCodec::default()).await
         });
         match answer.await {
             Ok(answer) => answer
@@ -129,7 +129,8 @@ impl Upstream {
         let answer = timeout_at(deadline, async {
             let mut grpc = self.grpc();
             self.ready(&mut grpc).await?;
-            grpc.server_streaming(request, rpc, BytesCodec).await
+            grpc.server_streaming(request, rpc, BytesCodec::default())
+                .await
         });
         match answer.await {
             Ok(Ok(answer)) => Ok(UpstreamStream {

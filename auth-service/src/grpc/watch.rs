@@ -6,7 +6,8 @@
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
-use bytes::{BufMut as _, Bytes};
+use bytes::Bytes;
+use chassis::grpc::Encoded;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -14,7 +15,7 @@ use prost::Message as _;
 use proto::auth::v1::WatchRequest;
 use proto::auth::v1::revocation_service_server::SERVICE_NAME;
 use tonic::body::Body;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{DecodeBuf, Decoder};
 use tonic::server::{Grpc, NamedService, ServerStreamingService};
 use tonic::{Request, Response, Status};
 use tower::Service;
@@ -50,8 +51,8 @@ impl Service<http::Request<Body>> for RevocationService {
         }
         let method = Watch(self.0.clone());
         Box::pin(async move {
-            let mut grpc =
-                Grpc::new(Encoded).apply_max_message_size_config(Some(MAX_MESSAGE_BYTES), None);
+            let mut grpc = Grpc::new(Encoded(Requests))
+                .apply_max_message_size_config(Some(MAX_MESSAGE_BYTES), None);
             Ok(grpc.server_streaming(method, request).await)
         })
     }
@@ -75,35 +76,11 @@ impl ServerStreamingService<WatchRequest> for Watch {
     }
 }
 
-/// Requests are decoded; responses come encoded.
-struct Encoded;
+/// Refuses what is no request in words of ours.
+#[derive(Clone, Copy)]
+struct Requests;
 
-impl Codec for Encoded {
-    type Encode = Bytes;
-    type Decode = WatchRequest;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Encoded {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message);
-        Ok(())
-    }
-}
-
-impl Decoder for Encoded {
+impl Decoder for Requests {
     type Item = WatchRequest;
     type Error = Status;
 

@@ -90,7 +90,11 @@ impl<'a> Conversation<'a> {
         })?;
         let request = Request::new(ReceiverStream::new(outgoing));
         let answers = grpc
-            .streaming(request, PathAndQuery::from_static(rpc), BytesCodec)
+            .streaming(
+                request,
+                PathAndQuery::from_static(rpc),
+                BytesCodec::default(),
+            )
             .await
             .map_err(refused)?
             .into_inner();

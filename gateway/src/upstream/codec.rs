@@ -1,41 +1,20 @@
 //! A gRPC codec that leaves messages as they are.
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, Bytes};
+use chassis::grpc::Encoded;
 use tonic::{
     Status,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codec::{DecodeBuf, Decoder},
 };
 
 /// Bytes in, bytes out.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BytesCodec;
+pub(crate) type BytesCodec = Encoded<BytesDecoder>;
 
-impl Codec for BytesCodec {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
+/// Bytes in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BytesDecoder;
 
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for BytesCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message);
-        Ok(())
-    }
-}
-
-impl Decoder for BytesCodec {
+impl Decoder for BytesDecoder {
     type Item = Bytes;
     type Error = Status;
 

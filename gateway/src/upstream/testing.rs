@@ -52,7 +52,7 @@ impl TestServer {
                 let (path, answer) = (request.uri().path().to_owned(), Arc::clone(&answer));
                 let method = tower::service_fn(move |request| answer(path.clone(), request));
                 async move {
-                    tonic::server::Grpc::new(BytesCodec)
+                    tonic::server::Grpc::new(BytesCodec::default())
                         .streaming(method, request)
                         .await
                 }
