@@ -139,6 +139,7 @@ pub async fn serve(
         .serve(&config, doors, metrics, readiness, stop_serving)
         .await;
     rounds.cancel();
+    vital.stopped().await;
     parts.store.close().await;
     served?;
     Ok(vital.check()?)

@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// Starts a program's vital work, and stops the program when some of it is lost: a
 /// supervisor starts it anew. Cheap to clone; clones are the same thing.
@@ -18,6 +18,7 @@ struct Inner {
     until: CancellationToken,
     program: CancellationToken,
     lost: OnceLock<&'static str>,
+    tasks: TaskTracker,
 }
 
 /// Some of a program's vital work ended by itself.
@@ -36,6 +37,7 @@ impl Vital {
                 until,
                 program,
                 lost,
+                tasks: TaskTracker::new(),
             }),
         }
     }
@@ -48,9 +50,12 @@ impl Vital {
         on_loss: impl FnOnce() + Send + 'static,
     ) {
         let inner = Arc::clone(&self.inner);
-        let task = AbortOnDropHandle::new(tokio::spawn(work));
-        tokio::spawn(async move {
-            let Some(ended) = inner.until.run_until_cancelled(task).await else {
+        let mut task = AbortOnDropHandle::new(tokio::spawn(work));
+        self.inner.tasks.spawn(async move {
+            let Some(ended) = inner.until.run_until_cancelled(&mut task).await else {
+                task.abort();
+                // However it ended: it was to end.
+                let _ = task.await;
                 return;
             };
             on_loss();
@@ -66,6 +71,13 @@ impl Vital {
             let _ = inner.lost.set(name);
             inner.program.cancel();
         });
+    }
+
+    /// Waits until all of it has stopped: from here on it uses nothing of the program's any
+    /// more. To be called when it is to stop.
+    pub async fn stopped(&self) {
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
     }
 
     /// Whether all of it is, or was to its end, at work. A program asks when it has

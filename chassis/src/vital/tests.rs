@@ -1,4 +1,4 @@
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::*;
 
@@ -43,13 +43,14 @@ async fn lost_work_stops_the_program() {
 #[tokio::test]
 async fn what_is_stopped_is_not_lost() {
     let program = Program::new();
-    let (held, dropped) = oneshot::channel::<()>();
+    let (held, mut dropped) = oneshot::channel::<()>();
     let noticed = program.spawn(async move {
         let _held = held;
         std::future::pending().await
     });
     program.until.cancel();
-    dropped.await.unwrap_err();
+    program.vital.stopped().await;
+    assert_eq!(dropped.try_recv(), Err(TryRecvError::Closed));
     noticed.await.unwrap_err();
     assert_eq!(program.vital.check(), Ok(()));
     assert!(!program.program.is_cancelled());
